@@ -1,0 +1,179 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { isBuiltin } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { build } from "../scripts/build.js";
+
+interface Manifest {
+  readonly name: string;
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+interface Packed {
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+const BUILD_LIMIT_MS = 120_000;
+const MAX_PACKED_BYTES = 400_000;
+
+const run = promisify(execFile);
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Manifest;
+
+const entries = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
+  typeof target === "string" ? [] : [{ subpath, script: target.default, declaration: target.types }],
+);
+
+/** Packages that an entry point may import, beside Node's own modules and its own files: none, as long as this is empty. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {};
+
+/** The package as it would be published, built here and now, so that a stale `dist` proves nothing. */
+let folder: string;
+let packed: Packed;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tiercache-package-"));
+  await build(join(folder, "dist"));
+  for (const file of ["package.json", "README.md", "CHANGELOG.md", "LICENSE"].filter((name) =>
+    existsSync(join(root, name)),
+  )) {
+    await copyFile(join(root, file), join(folder, file));
+  }
+  packed = await pack(folder);
+}, BUILD_LIMIT_MS);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe.each(entries)("the entry point $subpath", ({ subpath, script, declaration }) => {
+  it("is built, and loads in a process that has no packages installed", async () => {
+    expect(existsSync(join(folder, declaration))).toBe(true);
+
+    const url = pathToFileURL(join(folder, script)).href;
+    const program = `console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(url)}))))`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program]);
+    const names = JSON.parse(stdout) as string[];
+
+    expect(names.length).toBeGreaterThan(0);
+    expect(names).not.toContain("default");
+  });
+
+  it.each(["script", "declaration"] as const)("imports nothing but its own files and Node in its %s", async (kind) => {
+    const { foreign } = await follow(join(folder, kind === "script" ? script : declaration));
+
+    expect(foreign.filter((name) => !isBuiltin(name))).toEqual(MAY_IMPORT[subpath] ?? []);
+    // A builtin without its prefix can be shadowed by a package of that name.
+    expect(foreign.filter((name) => isBuiltin(name) && !name.startsWith("node:"))).toEqual([]);
+  });
+
+  it("reaches into no other entry point's folder", async () => {
+    const { own } = await follow(join(folder, script));
+    const foreignFolders = entries
+      .filter((other) => other.subpath !== "." && other.subpath !== subpath)
+      .map((other) => `${dirname(join(folder, other.script))}/`);
+
+    expect(own.filter((file) => foreignFolders.some((other) => file.startsWith(other)))).toEqual([]);
+  });
+
+  it("declares no Buffer: bytes are Uint8Array for those who use it elsewhere than in Node", async () => {
+    const { own } = await follow(join(folder, declaration));
+    const naming: string[] = [];
+    for (const file of own) {
+      if (/\bBuffer\b/.test(withoutComments(await readFile(file, "utf8")))) {
+        naming.push(relative(folder, file));
+      }
+    }
+
+    expect(naming).toEqual([]);
+  });
+});
+
+describe("the package", () => {
+  it("ships dist, its manifest, the readme, the changelog and the licence, and nothing else", async () => {
+    // Packed where everything lies that must not be shipped.
+    const { files } = await pack(root);
+
+    expect(
+      files
+        .map((file) => file.path)
+        .filter((path) => !path.startsWith("dist/"))
+        .toSorted(),
+    ).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
+  });
+
+  it("ships scripts and declarations only", () => {
+    const paths = packed.files.map((file) => file.path).filter((path) => path.startsWith("dist/"));
+
+    expect(paths.filter((path) => !/\.(js|d\.ts)$/.test(path))).toEqual([]);
+  });
+
+  it("ships no test", () => {
+    expect(packed.files.map((file) => basename(file.path)).filter((name) => /\.test(-d)?\./.test(name))).toEqual([]);
+  });
+
+  it(`stays below ${MAX_PACKED_BYTES / 1000} kB when packed`, () => {
+    expect(packed.size).toBeLessThan(MAX_PACKED_BYTES);
+  });
+
+  it("names no folder of the machine that built it", async () => {
+    const naming: string[] = [];
+    for (const { path } of packed.files) {
+      const text = await readFile(join(folder, path), "utf8");
+      if ([join(root, "src"), join(root, "node_modules"), folder].some((place) => text.includes(place))) {
+        naming.push(path);
+      }
+    }
+
+    expect(naming).toEqual([]);
+  });
+
+  it("brings no dependency along", () => {
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual([]);
+  });
+});
+
+/** What `npm publish` would send from a folder, with the size of the archive in bytes. */
+async function pack(from: string): Promise<Packed> {
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: from });
+  const [first] = JSON.parse(stdout) as readonly Packed[];
+  if (first === undefined) {
+    throw new Error(`Expected npm to describe one package, got ${stdout}`);
+  }
+  return first;
+}
+
+/** Follows the imports of a built file: the package's own files it reaches, itself included, and all else it names. */
+async function follow(start: string): Promise<{ own: readonly string[]; foreign: readonly string[] }> {
+  const own = new Set([start]);
+  const foreign = new Set<string>();
+  // A set visits what is added to it on the way.
+  for (const file of own) {
+    for (const name of importsOf(withoutComments(await readFile(file, "utf8")))) {
+      if (name.startsWith(".")) {
+        const target = join(dirname(file), name);
+        own.add(file.endsWith(".d.ts") ? target.replace(/\.js$/, ".d.ts") : target);
+      } else {
+        foreign.add(name);
+      }
+    }
+  }
+  return { own: [...own], foreign: [...foreign] };
+}
+
+/** Every module the compiler's output names: imports, re-exports, dynamic imports and import types. */
+function importsOf(code: string): readonly string[] {
+  const statement = /^(?:import|export)\b(?:[\w\s{},*$]*\bfrom)?\s*["']([^"']+)["']/gm;
+  const expression = /\bimport\(\s*["']([^"']+)["']/g;
+  return [statement, expression].flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ""));
+}
+
+/** Without comments, whose examples import what they like. */
+function withoutComments(code: string): string {
+  return code.replace(/^\s*(?:\/\*[\s\S]*?\*\/|\/\/.*$)/gm, "");
+}

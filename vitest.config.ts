@@ -1,0 +1,37 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { TallyReporter } from "./scripts/tally-reporter.js";
+
+// What starts real servers: it may take longer, and needs them on this machine.
+const integration = ["test/integration/**/*.test.ts", "examples/**/*.test.ts", "scripts/servers/**/*.test.ts"];
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    reporters: ["default", new TallyReporter()],
+    pool: "forks",
+    maxWorkers: 2,
+    // Types are tests too (*.test-d.ts): `npm run types` checks them, with the same compiler as everything else.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
+          exclude: integration,
+          testTimeout: 10_000,
+          hookTimeout: 10_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: integration,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
+
+export default config;

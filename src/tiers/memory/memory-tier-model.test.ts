@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { describe, it } from "vitest";
+import type { Clock, Timer } from "../../clock.js";
+import { createMemoryTier } from "./create-memory-tier.js";
+import { createLru } from "./lru.js";
+import type { MemoryTier, RemovalCause } from "./memory-tier.js";
+import type { PolicyFactory } from "./policy.js";
+import { createWTinyLfu } from "./w-tiny-lfu.js";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** A clock that stands still until it is told. */
+class ManualClock implements Clock {
+  time = 0;
+  readonly timers = new Map<() => void, number>();
+
+  now(): number {
+    return this.time;
+  }
+
+  wall(): number {
+    return this.time;
+  }
+
+  after(ms: number, fn: () => void): Timer {
+    assert(ms >= 1 && ms < 2 ** 31, `a timer of ${ms} ms`);
+    this.timers.set(fn, this.time + ms);
+    return { cancel: () => this.timers.delete(fn) };
+  }
+
+  /** Moves time without running timers, as when the process was too busy, or the clock stepped. */
+  step(ms: number): void {
+    this.time += ms;
+  }
+
+  advance(ms: number): void {
+    const end = this.time + ms;
+    for (;;) {
+      const next = [...this.timers].sort((a, b) => a[1] - b[1])[0];
+      if (next === undefined || next[1] > end) break;
+      this.timers.delete(next[0]);
+      this.time = Math.max(this.time, next[1]);
+      next[0]();
+    }
+    this.time = end;
+  }
+}
+
+function random(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
+  };
+}
+
+const POLICIES: readonly [name: string, policy: PolicyFactory][] = [
+  ["LRU", createLru],
+  ["W-TinyLFU", createWTinyLfu],
+];
+
+/** What one run of the tier must satisfy, checked against nothing but the values handed in and the notices handed out. */
+class Ledger {
+  readonly held = new Map<number, { key: string; weight: number; deadline: number }>();
+  readonly clock = new ManualClock();
+  readonly tier: MemoryTier<number>;
+  /** Operations the listener carries out, one per notice. */
+  readonly #nested: Operation[];
+  /** Whether only the outermost call changes the tier. */
+  readonly #alone: boolean;
+  #allowed: ReadonlySet<RemovalCause> = new Set();
+  #depth = 0;
+  #count = 0;
+
+  constructor(policy: PolicyFactory, nested: Operation[] = []) {
+    this.#nested = [...nested];
+    this.#alone = nested.length === 0;
+    const options = { maxEntries: 6, maxBytes: 100, maxEntryBytes: 60, random: random(3), policy };
+    this.tier = createMemoryTier<number>({
+      ...options,
+      clock: this.clock,
+      onRemove: (...notice) => this.#left(...notice),
+    });
+  }
+
+  run({ kind, key, weight, ms }: Operation): void {
+    this.#depth += 1;
+    const now = this.clock.now();
+    const live = this.#live(key);
+    if (kind === "set") {
+      this.#allowed = new Set(["evicted", "expired", "replaced", "refused"]);
+      this.#count += 1;
+      const value = this.#count;
+      this.held.set(value, { key, weight, deadline: now + ms });
+      const stored = this.tier.set(key, value, weight, now + ms);
+      if (this.#depth === 1 && this.#alone) assert.equal(stored, this.held.has(value));
+      if (weight > 60 || !(ms > 0)) assert.equal(stored, false);
+    } else if (kind === "get" || kind === "peek") {
+      this.#allowed = new Set(["expired"]);
+      const value = this.tier[kind](key);
+      if (this.#depth === 1) assert.equal(value, live);
+    } else if (kind === "touch") {
+      this.#allowed = new Set(["expired"]);
+      const entry = this.held.get(live ?? -1);
+      if (entry !== undefined) entry.deadline = now + ms;
+      const touched = this.tier.touch(key, now + ms);
+      if (this.#depth === 1) assert.equal(touched, live !== undefined);
+    } else if (kind === "delete") {
+      this.#allowed = new Set(["deleted", "expired"]);
+      const deleted = this.tier.delete(key);
+      if (this.#depth === 1) assert.equal(deleted, live !== undefined);
+    } else if (kind === "clear") {
+      this.#allowed = new Set(["deleted", "expired"]);
+      this.tier.clear();
+    } else {
+      this.#allowed = new Set(["expired"]);
+      if (this.#depth === 1 && kind === "advance") this.clock.advance(Number.isFinite(ms) ? Math.abs(ms) : 1);
+      if (this.#depth === 1 && kind === "step" && Number.isFinite(ms)) this.clock.step(ms);
+    }
+    this.#depth -= 1;
+  }
+
+  check(): void {
+    const { tier, held } = this;
+    const now = this.clock.now();
+    const entries = [...held.values()];
+    assert.equal(tier.size, entries.length);
+    assert.equal(
+      tier.bytes,
+      entries.reduce((sum, { weight }) => sum + weight, 0),
+    );
+    assert(tier.size <= 6);
+    assert(tier.bytes <= 100);
+    const living = [...held].filter(([, { deadline }]) => deadline > now);
+    for (const [value, { key }] of living) assert.equal(tier.peek(key), value);
+    for (const key of KEYS) assert.equal(tier.peek(key), this.#live(key));
+    assert.deepEqual(new Map(tier.entries()), new Map(living.map(([value, { key }]) => [key, value])));
+    const timed = entries.some(({ deadline }) => deadline < NEVER);
+    assert.equal(this.clock.timers.size, timed ? 1 : 0);
+  }
+
+  #live(key: string): number | undefined {
+    const now = this.clock.now();
+    for (const [value, entry] of this.held) if (entry.key === key && entry.deadline > now) return value;
+    return undefined;
+  }
+
+  #left(key: string, value: number, cause: RemovalCause): void {
+    const entry = this.held.get(value);
+    // Once: a value told twice is not held any more.
+    assert.equal(entry?.key, key);
+    if (cause === "expired") assert((entry?.deadline ?? 0) <= this.clock.now());
+    if (this.#depth <= 1 && this.#alone) assert(this.#allowed.has(cause), cause);
+    this.held.delete(value);
+    const next = this.#nested.pop();
+    if (next !== undefined) this.run(next);
+  }
+}
+
+interface Operation {
+  kind: "set" | "get" | "peek" | "touch" | "delete" | "clear" | "advance" | "step";
+  key: string;
+  weight: number;
+  ms: number;
+}
+
+const KEYS = Array.from({ length: 10 }, (_, i) => `k${i}`);
+
+const operation: fc.Arbitrary<Operation> = fc.record({
+  kind: fc.oneof(
+    { weight: 8, arbitrary: fc.constant("set" as const) },
+    { weight: 5, arbitrary: fc.constant("get" as const) },
+    { weight: 6, arbitrary: fc.constantFrom("peek", "touch", "delete", "advance", "step") },
+    { weight: 1, arbitrary: fc.constant("clear" as const) },
+  ),
+  key: fc.constantFrom(...KEYS),
+  weight: fc.oneof(fc.nat(30), fc.nat(70)),
+  ms: fc.oneof(fc.constant(NEVER), fc.integer({ min: 1, max: 1000 }), fc.integer({ min: -300, max: 100_000 })),
+});
+
+describe.each(POLICIES)("any sequence of calls, under %s", (_name, policy) => {
+  it("keeps the bounds, loses nothing untold and serves nothing that is over", () => {
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
+        const ledger = new Ledger(policy);
+        for (const next of operations) {
+          ledger.run(next);
+          ledger.check();
+        }
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it("does so with a listener that itself calls the tier", () => {
+    fc.assert(
+      fc.property(
+        fc.array(operation, { maxLength: 60 }),
+        fc.array(operation, { minLength: 1, maxLength: 30 }),
+        (operations, nested) => {
+          const ledger = new Ledger(policy, nested);
+          for (const next of operations) {
+            ledger.run(next);
+            ledger.check();
+          }
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+});

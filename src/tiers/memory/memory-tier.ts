@@ -1,0 +1,55 @@
+/** Why an entry left the memory tier. */
+export type RemovalCause =
+  /** The policy made room. */
+  | "evicted"
+  /** Its time was over. */
+  | "expired"
+  /** Deleted by the owner (`delete`, `clear`). */
+  | "deleted"
+  /** Another value took its key. */
+  | "replaced"
+  /** Heavier than one entry may be, or refused by the policy on arrival: never stored. */
+  | "refused";
+
+/**
+ * The in-process tier: a bounded map from key to anything, with an eviction policy and a timer wheel.
+ *
+ * It knows nothing of tags, freshness or other processes. `weight` is bytes (key included); `expiresAt` is on the
+ * tier's clock (`Clock.now()`), Infinity for never: from that moment the entry is gone for `get` and `peek`,
+ * and its memory comes back without being read.
+ */
+export interface MemoryTier<V = unknown> {
+  /** The value, counted as a use by the policy. */
+  get(key: string): V | undefined;
+  /** The value; the policy does not notice. */
+  peek(key: string): V | undefined;
+  /** @returns whether it is stored: false when it was refused (then nothing is stored under the key, an older value neither). */
+  set(key: string, value: V, weight: number, expiresAt: number): boolean;
+  /** Moves the deadline of a stored entry; false when there is none. */
+  touch(key: string, expiresAt: number): boolean;
+  delete(key: string): boolean;
+  clear(): void;
+  /** Every live entry, in no promised order; changing the tier meanwhile is allowed. */
+  entries(): IterableIterator<[key: string, value: V]>;
+  readonly size: number;
+  /** Sum of weights. */
+  readonly bytes: number;
+  stats(): MemoryTierStats;
+  /** Stops the timer and forgets everything, calling no listener. */
+  close(): void;
+}
+
+export interface MemoryTierStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** Entries the policy removed to make room, since the start. */
+  readonly evicted: number;
+  /** Entries whose time was over. */
+  readonly expired: number;
+  /** Entries refused on arrival. */
+  readonly refused: number;
+  /** Share of the capacity that is the policy's window, 0 to 1. */
+  readonly windowShare: number;
+}

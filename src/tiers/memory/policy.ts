@@ -1,0 +1,44 @@
+/** What a policy knows of the tier it serves. */
+export interface PolicyContext {
+  /** Most entries the tier keeps. */
+  readonly maxEntries: number;
+  /** Most bytes the tier keeps. */
+  readonly maxBytes: number;
+  /** Bytes of the entry in a slot. */
+  weightOf(slot: number): number;
+  /** Source of chance, in [0, 1). */
+  random(): number;
+}
+
+export interface PolicyStats {
+  /** Share of the capacity kept for newcomers, 0 to 1; 0 for a policy without a window. */
+  readonly windowShare: number;
+}
+
+/**
+ * Decides which entry makes room.
+ *
+ * It sees entries as slots: small integers, each naming one entry from `onAdd` to `onRemove` and used again afterwards.
+ * Keys and values are the tier's business. Calls come in the order of what happened; a policy never calls back.
+ */
+export interface EvictionPolicy {
+  /**
+   * A new entry sits in `slot`. The tier may be over its bounds until it has asked for victims.
+   *
+   * @param hash 30 seeded bits of the key, the same for the same key each time it returns.
+   */
+  onAdd(slot: number, hash: number): void;
+  /** Reads that found their entry: the first `count` of `slots`, oldest first. */
+  onUse(slots: Uint32Array, count: number): void;
+  /** The entry took another value, which is also a use; `weightOf` tells the new weight already. */
+  onReplace(slot: number, previousWeight: number): void;
+  /** The entry is leaving, for whatever cause; `weightOf` still tells its weight. */
+  onRemove(slot: number): void;
+  /** The entry to remove next, asked only while the tier holds one and is over a bound; `onRemove` follows before anything else. */
+  nextVictim(): number;
+  /** Slots from 0 to `slots` - 1 may be used from now on: more than before, or 0 when no entry is held. */
+  resize(slots: number): void;
+  readonly stats: PolicyStats;
+}
+
+export type PolicyFactory = (context: PolicyContext) => EvictionPolicy;

@@ -1,0 +1,146 @@
+import { describe, expect, it } from "vitest";
+import { systemClock } from "../../clock.js";
+import { createMemoryTier, type MemoryTierOptions } from "./create-memory-tier.js";
+import { createLru } from "./lru.js";
+import type { MemoryTier, RemovalCause } from "./memory-tier.js";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+function random(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function tierOf(options: Partial<MemoryTierOptions<number>>): MemoryTier<number> {
+  const bounds = { maxEntries: 1000, maxBytes: 2 ** 30, maxEntryBytes: 2 ** 30 };
+  return createMemoryTier<number>({ ...bounds, clock: systemClock, random: random(1), ...options });
+}
+
+function read(tier: MemoryTier<number>, key: string, weight = 1): boolean {
+  if (tier.get(key) !== undefined) return true;
+  tier.set(key, 1, weight, NEVER);
+  return false;
+}
+
+function hitRatio(tier: MemoryTier<number>, keys: readonly string[]): number {
+  return keys.filter((key) => read(tier, key)).length / keys.length;
+}
+
+/** Zipf-like popularity over `ids`, one in `scanned` reads replaced by a key never seen again. */
+function zipf(reads: number, ids: number, scanned: number): string[] {
+  const chance = random(7);
+  return Array.from({ length: reads }, (_, i) =>
+    i % scanned === 0 ? `scan${i}` : `k${Math.floor(ids ** chance()) - 1}`,
+  );
+}
+
+describe("createWTinyLfu", () => {
+  it("keeps the popular through a scan that empties an LRU", () => {
+    const keys = zipf(120_000, 20_000, 2);
+    const ours = hitRatio(tierOf({ maxEntries: 500 }), keys);
+    const lru = hitRatio(tierOf({ maxEntries: 500, policy: createLru }), keys);
+    expect(ours).toBeGreaterThan(lru + 0.03);
+  });
+
+  it("hits on a loop longer than the cache, where an LRU never does", () => {
+    const keys = Array.from({ length: 60_000 }, (_, i) => `k${i % 1000}`);
+    expect(hitRatio(tierOf({ maxEntries: 400, policy: createLru }), keys)).toBe(0);
+    expect(hitRatio(tierOf({ maxEntries: 400 }), keys)).toBeGreaterThan(0.25);
+  });
+
+  it("widens the window for keys that come back soon and then never again", () => {
+    // Every key is read twice, 100 reads apart: a small window never sees the second.
+    const keys = Array.from({ length: 200_000 }, (_, i) => `k${i % 2 === 0 ? i : Math.max(0, i - 101)}`);
+    const tier = tierOf({ maxEntries: 400 });
+    hitRatio(tier, keys.slice(0, 100_000));
+    expect(hitRatio(tier, keys.slice(100_000))).toBeGreaterThan(0.4);
+    expect(tier.stats().windowShare).toBeGreaterThan(0.1);
+  });
+
+  it("starts with a window of a hundredth and stays between that and four fifths", () => {
+    const tier = tierOf({ maxEntries: 100 });
+    expect(tier.stats().windowShare).toBe(0.01);
+    const chance = random(3);
+    for (let i = 0; i < 100_000; i += 1) {
+      read(tier, `k${Math.floor(1000 * chance() * (i % 9000 > 4500 ? chance() : 1))}`);
+      const { windowShare } = tier.stats();
+      if (windowShare < 0.01 || windowShare > 0.8) expect.fail(`window of ${windowShare}`);
+    }
+  });
+
+  it("does not let one large value flush what is in use", () => {
+    const tier = tierOf({ maxBytes: 100_000, maxEntryBytes: 50_000, maxEntries: 10_000 });
+    const popular = Array.from({ length: 900 }, (_, i) => `k${i}`);
+    for (let round = 0; round < 5; round += 1) for (const key of popular) read(tier, key, 100);
+    for (let i = 0; i < 200; i += 1) expect(tier.set(`large${i}`, 1, 50_000, NEVER)).toBe(false);
+    const kept = popular.filter((key) => tier.peek(key) !== undefined).length;
+    expect(kept).toBe(900);
+  });
+
+  it("lets a large value in that is asked for again, past small ones that are not", () => {
+    const tier = tierOf({ maxBytes: 100_000, maxEntryBytes: 50_000, maxEntries: 10_000 });
+    for (let i = 0; i < 3000; i += 1) read(tier, `once${i}`, 100);
+    for (let i = 0; i < 5; i += 1) read(tier, "large", 20_000);
+    expect(tier.peek("large")).toBe(1);
+    expect(tier.bytes).toBeLessThanOrEqual(100_000);
+  });
+
+  it("does not evict the large winner while room is made for it", () => {
+    const evicted: [string, RemovalCause][] = [];
+    const tier = tierOf({
+      maxBytes: 10_000,
+      maxEntryBytes: 5000,
+      onRemove: (key, _value, cause) => evicted.push([key, cause]),
+    });
+    for (let i = 0; i < 100; i += 1) read(tier, `k${i}`, 100);
+    for (let i = 0; i < 4; i += 1) read(tier, "large", 5000);
+    expect(tier.peek("large")).toBe(1);
+    expect(evicted.filter(([key, cause]) => key === "large" && cause === "evicted")).toEqual([]);
+  });
+
+  it("reports a newcomer that lost its contest at once as refused", () => {
+    const causes: RemovalCause[] = [];
+    const tier = tierOf({
+      maxBytes: 10_000,
+      maxEntryBytes: 5000,
+      onRemove: (_key, _value, cause) => causes.push(cause),
+    });
+    for (let round = 0; round < 4; round += 1) for (let i = 0; i < 100; i += 1) read(tier, `k${i}`, 100);
+    causes.length = 0;
+    expect(tier.set("large", 1, 5000, NEVER)).toBe(false);
+    expect(causes).toEqual(["refused"]);
+    expect(tier.stats()).toMatchObject({ refused: 1, evicted: 0 });
+  });
+
+  it("gives a warm newcomer a chance against residents that are as warm", () => {
+    const survives = (chance: number): boolean => {
+      const tier = tierOf({ maxEntries: 20, random: () => chance });
+      const residents = Array.from({ length: 20 }, (_, i) => `old${i}`);
+      let survived = false;
+      for (let round = 0; round < 12; round += 1) {
+        for (const key of residents) read(tier, key);
+        tier.set("new", 1, 1, NEVER);
+        // Pushes it out of the window, into the contest.
+        tier.set(`filler${round}`, 1, 1, NEVER);
+        survived ||= tier.peek("new") !== undefined;
+        tier.delete("new");
+      }
+      return survived;
+    };
+    expect(survives(0.99)).toBe(false);
+    expect(survives(0.001)).toBe(true);
+  });
+
+  it("looks at few victims for a heavy candidate, and extrapolates", () => {
+    const tier = tierOf({ maxBytes: 1_000_000, maxEntryBytes: 500_000, maxEntries: 100_000 });
+    for (let round = 0; round < 3; round += 1) for (let i = 0; i < 9900; i += 1) read(tier, `k${i}`, 100);
+    for (let i = 0; i < 10; i += 1) read(tier, "large", 500_000);
+    expect(tier.peek("large")).toBeUndefined();
+    expect(tier.size).toBeGreaterThan(9000);
+  });
+});

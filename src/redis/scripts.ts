@@ -1,0 +1,278 @@
+import { createHash } from "node:crypto";
+import type { Script } from "./connection.js";
+
+/**
+ * Every step that must be atomic, as Lua. For implementers:
+ *
+ * - Texts are static; what varies goes through KEYS and ARGV. Every script gets the state's keys first:
+ *   KEYS[1] head, KEYS[2] log, KEYS[3] marks, KEYS[4] rules.
+ * - A script that fails half-way is not rolled back. So the log comes first (a record too many only costs readers a
+ *   miss), then what must go (UNLINK works on a server out of memory), and what may fail last.
+ * - Positions are about 1.7e15: below 2^53, so exact as Lua numbers and as scores, but Lua's tostring rounds them to
+ *   14 digits; they become text by "%.0f" only.
+ * - A generation begins when there is no head: an empty server, FLUSHALL, an evicted key. What is left of an older
+ *   log only says which positions were given out.
+ * - The marks hold a member "" scored +inf. Where it is missing the marks were lost (evicted), and what they said is
+ *   unknown: a generation begins, so entries miss where they would otherwise come back from the dead.
+ */
+const STATE = `
+local function digits(n) return string.format('%.0f', n) end
+local function now()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+local position, control, floor
+local function save()
+  local head = digits(position) .. ' ' .. digits(control) .. ' ' .. digits(floor)
+  redis.call('SET', KEYS[1], head)
+  return head
+end
+local function begin()
+  local start = now()
+  if position then start = math.max(start, position + 1) end
+  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  if last then start = math.max(start, tonumber(string.match(last[1], '^%d+')) + 1) end
+  redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
+  redis.call('ZADD', KEYS[3], '+inf', '')
+  redis.call('ZADD', KEYS[4], '+inf', '')
+  position, control, floor = start, start, start
+  return save()
+end
+local function open()
+  local head = redis.call('GET', KEYS[1])
+  if head then
+    local p, c, f = string.match(head, '^(%d+) (%d+) (%d+)$')
+    if p then
+      position, control, floor = tonumber(p), tonumber(c), tonumber(f)
+      return head
+    end
+  end
+  return begin()
+end
+local function openMarks()
+  local head = open()
+  if redis.call('ZSCORE', KEYS[3], '') and redis.call('ZSCORE', KEYS[4], '') then return head end
+  return begin()
+end
+`;
+
+/**
+ * Appends a record and moves its marks. KEYS[5…]: entries, then as many leases. ARGV[1]: the record without its
+ * positions; [2] 1 if it moves control; [3] length of the log; [4], [5] most marks and rules; [6] microseconds until
+ * a mark is forgotten; [7] channel; [8], [9] how many members to move among marks and rules, which follow from [10].
+ */
+const APPEND = `
+local n = (#KEYS - 4) / 2
+local function unlink(from, to)
+  local found = 0
+  for first = from, to, 1000 do
+    local gone = redis.pcall('UNLINK', unpack(KEYS, first, math.min(first + 999, to)))
+    if type(gone) == 'number' then found = found + gone end
+  end
+  return found
+end
+local function endLeases() unlink(5 + n, 4 + n + n) end
+local function unlinkEntries() return unlink(5, 4 + n) end
+local function forget(key, limit)
+  -- A mark at or below the floor says nothing any more, so all of one record go together.
+  local function raise(score)
+    if not score then return end
+    floor = math.max(floor, tonumber(score))
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', score)
+  end
+  local old = '(' .. digits(position - tonumber(ARGV[6]))
+  local aged = redis.call('ZRANGEBYSCORE', key, '-inf', old, 'WITHSCORES', 'LIMIT', 0, 100)
+  raise(aged[#aged])
+  local over = math.min(redis.call('ZCARD', key) - 1 - tonumber(limit), 20000)
+  if over > 0 then raise(redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')[2]) end
+end
+local function move(key, first, count, limit)
+  local score = digits(position)
+  for i = first, first + count - 1 do redis.call('ZADD', key, score, ARGV[i]) end
+  if count > 0 then forget(key, limit) end
+end
+local function append()
+  open()
+  local previous = position
+  position = math.max(now(), position + 1)
+  local record = '[' .. digits(position) .. ',' .. digits(previous) .. ',' .. ARGV[1]
+  local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], digits(position) .. '-0', 'r', record)
+  if type(added) == 'table' and added.err then return nil, added end
+  if ARGV[2] == '1' then control = position end
+  move(KEYS[3], 10, tonumber(ARGV[8]), ARGV[4])
+  move(KEYS[4], 10 + tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[5])
+  local head = save()
+  redis.call('PUBLISH', ARGV[7], record)
+  return head
+end
+`;
+
+function script(...parts: readonly string[]): Script {
+  const text = parts.join("");
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+export const HEAD: Script = script(STATE, `return open()`);
+
+/** ARGV[1] position, ARGV[2] limit. Replies the head, and the records unless the log does not reach back. */
+export const SINCE: Script = script(
+  STATE,
+  `
+local head = open()
+local from = tonumber(ARGV[1])
+if from == position then return {head, {}} end
+local found = redis.call('XRANGE', KEYS[2], digits(from + 1) .. '-0', '+', 'COUNT', ARGV[2])
+local records = {}
+for i = 1, #found do records[i] = found[i][2][2] end
+-- The first must name the position asked for: an older record is missing, or the position is of another generation.
+if #records == 0 or string.match(records[1], '^%[%d+,(%d+),') ~= digits(from) then return {head} end
+return {head, records}
+`,
+);
+
+/** After the members of APPEND, ARGV goes on with a value and a time to live for each entry. */
+export const PUT: Script = script(
+  STATE,
+  APPEND,
+  `
+local head, failure = append()
+endLeases()
+unlinkEntries()
+if not head then return failure end
+local at = 10 + tonumber(ARGV[8]) + tonumber(ARGV[9])
+for i = 1, n do
+  local stored = redis.pcall('SET', KEYS[4 + i], ARGV[at], 'PX', ARGV[at + 1])
+  if stored.err then return stored end
+  at = at + 2
+end
+return head
+`,
+);
+
+export const INVALIDATE_HARD: Script = script(
+  STATE,
+  APPEND,
+  `
+local head, failure = append()
+endLeases()
+local hit = unlinkEntries()
+if not head then return failure end
+return {head, hit}
+`,
+);
+
+export const INVALIDATE_SOFT: Script = script(
+  STATE,
+  APPEND,
+  `
+local head, failure = append()
+endLeases()
+local hit = 0
+for i = 1, n do
+  -- SETRANGE would create a key that is missing, and pad a value too short to be an entry.
+  local length = redis.pcall('STRLEN', KEYS[4 + i])
+  if head and type(length) == 'number' and length >= 12 then
+    redis.call('SETRANGE', KEYS[4 + i], 3, '\\1')
+    hit = hit + 1
+  end
+end
+if not head then return failure end
+return {head, hit}
+`,
+);
+
+/** ARGV[1] how many of the members that follow are among the marks; the rest are rules. Replies the floor, then scores. */
+export const MARKS: Script = script(
+  STATE,
+  `
+openMarks()
+local reply = {digits(floor)}
+for i = 2, #ARGV do
+  local key = i <= tonumber(ARGV[1]) + 1 and KEYS[3] or KEYS[4]
+  reply[i] = redis.call('ZSCORE', key, ARGV[i])
+end
+return reply
+`,
+);
+
+/** Replies member, score, member, score … */
+export const RULES: Script = script(
+  STATE,
+  `openMarks() return redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(+inf', 'WITHSCORES')`,
+);
+
+/** KEYS[5] entry, [6] lease, [7] fence. ARGV[1] token, [2] time to live, [3] stamp seen or "", [4] 1 to take over. */
+export const ACQUIRE: Script = script(
+  STATE,
+  `
+local head = open()
+if ARGV[4] == '0' then
+  local seen = redis.pcall('GETRANGE', KEYS[5], 3, 11)
+  if type(seen) == 'string' and #seen == 9 and string.byte(seen) ~= 1 and string.sub(seen, 2) ~= ARGV[3] then
+    return {'filled', head, redis.call('GET', KEYS[5])}
+  end
+  local holder = redis.pcall('GET', KEYS[6])
+  if type(holder) == 'string' and holder ~= ARGV[1] then
+    local left = redis.call('PTTL', KEYS[6])
+    if left >= 0 then return {'held', head, math.max(left, 1)} end
+  end
+end
+redis.call('SET', KEYS[6], ARGV[1], 'PX', ARGV[2])
+-- By the clock, so that it goes on growing when the counter is lost.
+local fence = math.max(now(), (tonumber(redis.call('GET', KEYS[7]) or '0') or 0) + 1)
+redis.call('SET', KEYS[7], digits(fence))
+return {'won', head, digits(fence)}
+`,
+);
+
+/** These know the entry, KEYS[1], and its lease, KEYS[2], only. ARGV[1] is the token. */
+const HELD = `if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end `;
+
+/** ARGV[2] value, [3] time to live, [4] channel, [5] message. */
+export const FILL: Script = script(
+  HELD,
+  `
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+`,
+);
+
+/** KEYS[5] entry, [6] lease. After what APPEND takes, ARGV[10] token, [11] value, [12] time to live, [13] message. */
+export const COMMIT: Script = script(
+  STATE,
+  APPEND,
+  `
+if redis.pcall('GET', KEYS[6]) ~= ARGV[10] then return false end
+local head, failure = append()
+endLeases()
+unlinkEntries()
+if head then
+  local stored = redis.pcall('SET', KEYS[5], ARGV[11], 'PX', ARGV[12])
+  if stored.err then failure = stored end
+end
+redis.call('PUBLISH', ARGV[7], ARGV[13])
+return failure or head
+`,
+);
+
+/** ARGV[2] time to live. */
+export const RENEW: Script = script(HELD, `return redis.call('PEXPIRE', KEYS[2], ARGV[2])`);
+
+/** ARGV[2] channel, [3] message. */
+export const RELEASE: Script = script(
+  HELD,
+  `
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+`,
+);
+
+/** KEYS[1] entry, ARGV[1] stamp. An entry too short to have a whole stamp is told by what it has. */
+export const DISCARD: Script = script(`
+local stamp = redis.pcall('GETRANGE', KEYS[1], 4, 11)
+if type(stamp) ~= 'string' or stamp ~= ARGV[1] then return 0 end
+return redis.call('UNLINK', KEYS[1])
+`);

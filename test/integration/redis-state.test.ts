@@ -1,0 +1,359 @@
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { Mark } from "../../src/invalidation/record.js";
+import { redis, type RedisOptions } from "../../src/redis/index.js";
+import { entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
+import type { SharedTier } from "../../src/tiers/shared.js";
+import { startRedis, type RedisServer } from "../support/redis-server.js";
+import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
+
+let server: RedisServer;
+let admin: Redis;
+
+beforeAll(async () => {
+  server = await startRedis();
+  admin = new Redis(server.url);
+});
+afterAll(async () => {
+  admin.disconnect();
+  await server.stop();
+});
+beforeEach(() => admin.flushall());
+
+const TAG: Mark = { kind: "tag", tag: "t" };
+const PATTERN: Mark = { kind: "pattern", pattern: "p:*" };
+
+async function open(options: RedisOptions = {}, connect: Connect = nodeRedis(), url = server.url): Promise<SharedTier> {
+  const client = await connected(connect, url, onTestFinished);
+  const tier = redis(client, options).open("c");
+  onTestFinished(() => tier.close());
+  return tier;
+}
+
+function put(tier: SharedTier, key: string, value: Uint8Array): Promise<unknown> {
+  return tier.store.put([{ key, value, ttl: LONG }], "me");
+}
+
+describe.each(LIBRARIES)("scripts by $library", ({ connect }) => {
+  it("are sent again to a server that forgot them", async () => {
+    const tier = await open({}, connect);
+    const everything = async (): Promise<void> => {
+      await put(tier, "a", entry(1));
+      await tier.store.invalidate(keyMarks("a"), true, "me");
+      await tier.store.invalidate([TAG], false, "me");
+      const won = await tier.leases.acquire("a", { token: "t", ttl: LONG });
+      expect(won.state).toBe("won");
+      expect(await tier.leases.renew("a", "t", LONG)).toBe(true);
+      expect(await tier.leases.fill("a", "t", entry(2), LONG)).toBe(true);
+      await tier.leases.acquire("b", { token: "t", ttl: LONG });
+      expect(await tier.leases.release("b", "t")).toBe(true);
+      await tier.leases.acquire("a", { token: "t", ttl: LONG, takeOver: true });
+      expect(await tier.leases.commit("a", "t", entry(3), LONG, "me")).toEqual(await tier.log.head());
+      expect(await tier.store.discard("a", stampBytes(3))).toBe(true);
+      expect((await tier.store.marks([TAG]))[0]?.hard).toBeGreaterThan(0);
+      expect(await tier.store.rules()).toEqual([]);
+      const { position } = await tier.log.head();
+      expect((await tier.log.since(position, 1)).records).toEqual([]);
+    };
+    await everything();
+    await admin.script("FLUSH");
+    await everything();
+    await admin.script("FLUSH");
+    await Promise.all([everything, () => put(tier, "x", entry(1))].map((act) => act()));
+  });
+});
+
+describe("the keys of the log", () => {
+  it("lost their head: a generation begins, newer than the old, and forgets it", async () => {
+    const tier = await open();
+    const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+    await admin.del("c#head");
+    expect((await tier.store.read([])).head).toBeUndefined();
+    const begun = await tier.log.head();
+    expect(begun.floor).toBeGreaterThan(head.position);
+    expect(await tier.store.marks([TAG])).toEqual([{ hard: begun.floor, soft: 0 }]);
+    expect(await tier.store.rules()).toEqual([]);
+    expect((await tier.log.since(head.position, 10)).records).toBeUndefined();
+  });
+
+  it("lost their head while the clock stood behind the log: positions go on past it", async () => {
+    const tier = await open();
+    const future = 4_000_000_000_000_000;
+    await tier.log.head();
+    await admin.xadd("c#log", `${future}-0`, "r", "[]");
+    await admin.del("c#head");
+    expect((await tier.log.head()).position).toBe(future + 1);
+  });
+
+  it("hold something else for a head: a generation begins", async () => {
+    const tier = await open();
+    const { head } = await tier.store.invalidate([TAG], false, "me");
+    await admin.set("c#head", "nonsense");
+    expect((await tier.store.read([])).head).toBeUndefined();
+    expect((await tier.log.head()).floor).toBeGreaterThan(head.position);
+  });
+
+  it.each(["c#marks", "c#rules"])("lost %s: everything that was known is older than the new floor", async (key) => {
+    const tier = await open();
+    const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+    await admin.del(key);
+    // Moved again, it exists again, and still does not know the others.
+    await tier.store.invalidate(
+      [
+        { kind: "tag", tag: "u" },
+        { kind: "pattern", pattern: "u" },
+      ],
+      false,
+      "me",
+    );
+    const [answer] =
+      key === "c#marks"
+        ? await tier.store.marks([TAG])
+        : [await tier.store.rules(), ...(await tier.store.marks([TAG]))].slice(1);
+    const { floor } = await tier.log.head();
+    expect(floor).toBeGreaterThan(head.position);
+    expect(answer).toEqual({ hard: floor, soft: 0 });
+    expect((await tier.log.since(head.position, 10)).records).toBeUndefined();
+  });
+
+  it("lost the marks while the clock stood behind the log: the new generation is newer still", async () => {
+    const tier = await open();
+    const far = 4_000_000_000_000_000;
+    await tier.log.head();
+    await admin.set("c#head", `${far} ${far} ${far}`);
+    await admin.del("c#marks", "c#log");
+    expect(await tier.store.marks([TAG])).toEqual([{ hard: far + 1, soft: 0 }]);
+    expect(await tier.log.head()).toEqual({ position: far + 1, control: far + 1, floor: far + 1 });
+  });
+
+  it("lost the log: it does not reach back, and goes on", async () => {
+    const tier = await open();
+    const first = (await tier.store.invalidate([TAG], false, "me")).head;
+    const second = (await tier.store.invalidate([TAG], false, "me")).head;
+    await admin.del("c#log");
+    expect(await tier.log.since(first.position, 10)).toEqual({ records: undefined, head: second });
+    const third = (await tier.store.invalidate([TAG], false, "me")).head;
+    expect((await tier.log.since(first.position, 10)).records).toBeUndefined();
+    expect((await tier.log.since(second.position, 10)).records?.map(({ position }) => position)).toEqual([
+      third.position,
+    ]);
+    expect(third.floor).toBe(first.floor);
+  });
+
+  it("lost the fence counter: fences still grow", async () => {
+    const tier = await open();
+    const first = await tier.leases.acquire("a", { token: "t", ttl: LONG });
+    await admin.del("c#fence");
+    const second = await tier.leases.acquire("a", { token: "t", ttl: LONG });
+    expect(second.state === "won" && first.state === "won" && second.fence > first.fence).toBe(true);
+  });
+
+  it("hold a record nobody can read: the log does not reach back past it", async () => {
+    const tier = await open();
+    const { position } = await tier.log.head();
+    await admin.xadd("c#log", `${position + 5}-0`, "r", `[${position + 5},${position},"x",0,[["new-kind","y"]]]`);
+    await admin.set("c#head", `${position + 5} ${position} ${position}`);
+    expect((await tier.log.since(position, 10)).records).toBeUndefined();
+    const { head } = await tier.store.invalidate([TAG], false, "me");
+    expect((await tier.log.since(position + 5, 10)).records?.map((record) => record.position)).toEqual([head.position]);
+  });
+
+  it("keep positions exact where Lua's own formatting would round them", async () => {
+    const tier = await open();
+    const far = 8_999_999_999_999_990;
+    await tier.log.head();
+    await admin.set("c#head", `${far} ${far} ${far}`);
+    for (let step = 1; step <= 20; step++) {
+      const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+      expect(head.position).toBe(far + step);
+      expect(await tier.store.marks([TAG, PATTERN])).toEqual([
+        { hard: far + step, soft: 0 },
+        { hard: far + step, soft: 0 },
+      ]);
+    }
+    expect((await tier.log.since(far + 7, 3)).records?.map(({ position }) => position)).toEqual([
+      far + 8,
+      far + 9,
+      far + 10,
+    ]);
+  });
+
+  it("stay about as long as told", async () => {
+    const tier = await open({ logLength: 200 });
+    const start = await tier.log.head();
+    for (let batch = 0; batch < 10; batch++) {
+      await Promise.all(Array.from({ length: 100 }, () => tier.store.invalidate(keyMarks("a"), false, "me")));
+    }
+    expect(await admin.xlen("c#log")).toBeLessThanOrEqual(400);
+    const { records, head } = await tier.log.since(start.position, 10);
+    expect(records).toBeUndefined();
+    const oldest = JSON.parse((await admin.xrange("c#log", "-", "+", "COUNT", 1))[0]?.[1][1] ?? "") as [number, number];
+    expect((await tier.log.since(oldest[1], 1_000)).records?.at(-1)?.position).toBe(head.position);
+  });
+
+  it("forget a mark older than any entry, and every entry older than it", async () => {
+    const tier = await open({ entryRetention: "50ms" });
+    const { head: old } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+    await eventually(async () => {
+      const { head } = await tier.store.invalidate(
+        [
+          { kind: "tag", tag: "young" },
+          { kind: "pattern", pattern: "young" },
+        ],
+        false,
+        "me",
+      );
+      expect(head.floor).toBe(old.position);
+    });
+    expect(await tier.store.marks([TAG])).toEqual([{ hard: old.position, soft: 0 }]);
+    expect(await tier.store.rules()).toHaveLength(1);
+    expect(await admin.zcard("c#marks")).toBe(2);
+  });
+
+  it("forget a bounded number of marks at once when the limit is lowered", async () => {
+    const marks = (from: number): Mark[] =>
+      Array.from({ length: 10_000 }, (_, index) => ({ kind: "tag", tag: `t${from + index}` }));
+    const wide = await open();
+    for (let from = 0; from < 30_000; from += 10_000) await wide.store.invalidate(marks(from), false, "me");
+    const narrow = await open({ maxMarks: 10 });
+    await narrow.store.invalidate([TAG], false, "me");
+    expect(await admin.zcard("c#marks")).toBe(10_002);
+    const { head } = await narrow.store.invalidate([TAG], false, "me");
+    expect(await admin.zcard("c#marks")).toBe(2);
+    expect((await narrow.store.marks([{ kind: "tag", tag: "t3" }]))[0]?.hard).toBe(head.floor);
+  });
+});
+
+describe("keys that are not ours", () => {
+  beforeEach(() =>
+    admin.multi().hset("c:hash", "f", "v").set("c:short", "short").set("c:text", "somebody else's text").exec(),
+  );
+
+  it("are misses when read, whatever their type", async () => {
+    const tier = await open();
+    await put(tier, "a", entry(1));
+    const { values } = await tier.store.read(["hash", "short", "none", "a"]);
+    expect(values.map((value) => value?.length)).toEqual([undefined, 5, undefined, 12]);
+  });
+
+  it("do not stop a soft invalidation half-way", async () => {
+    const tier = await open();
+    await put(tier, "a", entry(1));
+    const { hit } = await tier.store.invalidate(keyMarks("hash", "short", "a"), true, "me");
+    expect(hit).toBe(1);
+    expect((await tier.store.read(["a"])).values[0]?.[3]).toBe(1);
+    expect(await admin.hgetall("c:hash")).toEqual({ f: "v" });
+    expect(await admin.get("c:short")).toBe("short");
+  });
+
+  it("go when they are invalidated, and are written over by a fill", async () => {
+    const tier = await open();
+    expect((await tier.store.invalidate(keyMarks("short"), false, "me")).hit).toBe(1);
+    expect((await tier.leases.acquire("hash", { token: "t", ttl: LONG })).state).toBe("won");
+    expect(await tier.leases.fill("hash", "t", entry(1), LONG)).toBe(true);
+    expect((await tier.store.read(["hash"])).values[0]).toHaveLength(12);
+  });
+
+  it("do not stand for a lease", async () => {
+    const tier = await open();
+    await admin.multi().hset("{c:a}#lease", "f", "v").set("{c:b}#lease", "without an end").exec();
+    for (const key of ["a", "b"]) {
+      expect(await tier.leases.fill(key, "t", entry(1), LONG)).toBe(false);
+      expect((await tier.leases.acquire(key, { token: "t", ttl: LONG })).state).toBe("won");
+      expect(await tier.leases.fill(key, "t", entry(1), LONG)).toBe(true);
+    }
+  });
+});
+
+describe("one Redis for many", () => {
+  it("node-redis and ioredis see one cache, with a key prefix too", async () => {
+    for (const prefix of [undefined, "app:"]) {
+      const options = prefix === undefined ? {} : { keyPrefix: prefix };
+      const byNode = await open({}, nodeRedis(options));
+      const byIo = await open({}, ioRedis(options));
+      const heard = await hear(byNode);
+      await put(byIo, "a", entry(7));
+      expect((await byNode.store.read(["a"])).values[0]?.[11]).toBe(7);
+      expect(await byNode.log.head()).toEqual(await byIo.log.head());
+      await byIo.leases.acquire("b", { token: "t", ttl: LONG });
+      expect((await byNode.leases.acquire("b", { token: "u", ttl: LONG })).state).toBe("held");
+      await eventually(() => expect(heard.map(({ type }) => type)).toEqual(["up", "record"]));
+    }
+    expect(await admin.exists("c#head", "app:c#head")).toBe(2);
+  });
+
+  it.each([
+    { apart: "key prefixes", first: "", second: "app:", path: "" },
+    { apart: "databases", first: "", second: "", path: "/3" },
+  ])("$apart keep caches of one name apart, their pushes too", async ({ first, second, path }) => {
+    for (const connect of [nodeRedis, ioRedis]) {
+      const one = await open({}, connect({ keyPrefix: first }));
+      const two = await open({}, connect({ keyPrefix: second }), server.url + path);
+      const heard = [await hear(one), await hear(two)];
+      await put(one, "a", entry(1));
+      expect((await two.store.read(["a"])).values).toEqual([undefined]);
+      await put(two, "b", entry(1));
+      await eventually(() => expect(heard.map((signals) => signals.length)).toEqual([2, 2]));
+      expect(heard.map(([, signal]) => signal?.type === "record" && signal.record.marks)).toEqual([
+        keyMarks("a"),
+        keyMarks("b"),
+      ]);
+      await admin.flushall();
+    }
+  });
+});
+
+describe("one atomic step", () => {
+  it("takes ten thousand keys in one record, and refuses more", async () => {
+    const tier = await open();
+    const keys = Array.from({ length: 10_000 }, (_, index) => `k${index}`);
+    const { position } = await tier.store.put(
+      keys.map((key) => ({ key, value: entry(1), ttl: LONG })),
+      "me",
+    );
+    const { head, hit } = await tier.store.invalidate(keyMarks(...keys), false, "me");
+    expect(hit).toBe(10_000);
+    const { records } = await tier.log.since(position, 10);
+    expect(records?.map((record) => [record.position, record.marks.length])).toEqual([[head.position, 10_000]]);
+    await expect(tier.store.invalidate(keyMarks(...keys, "more"), false, "me")).rejects.toMatchObject({
+      code: "ERR_CACHE_TIER",
+    });
+    expect(await tier.log.head()).toEqual(head);
+  });
+
+  it("refuses a record larger than subscribers can take", async () => {
+    const tier = await open();
+    const { position } = await tier.log.head();
+    const long = "x".repeat(60_000);
+    const many = keyMarks(...Array.from({ length: 100 }, (_, index) => `${long}${index}`));
+    await expect(tier.store.invalidate(many, false, "me")).rejects.toMatchObject({ code: "ERR_CACHE_TIER" });
+    expect((await tier.log.head()).position).toBe(position);
+  });
+});
+
+describe("a server out of memory", () => {
+  it("rejects writes and leaves no old value behind", async () => {
+    const small = await startRedis();
+    onTestFinished(() => small.stop());
+    const root = new Redis(small.url);
+    onTestFinished(() => root.disconnect());
+    const tier = await open({}, nodeRedis(), small.url);
+    await put(tier, "a", entry(1));
+    await put(tier, "b", entry(1));
+    await put(tier, "c", entry(1));
+    await put(tier, "e", entry(1));
+    expect((await tier.leases.acquire("d", { token: "t", ttl: LONG })).state).toBe("won");
+    expect((await tier.leases.acquire("e", { token: "t", ttl: LONG, takeOver: true })).state).toBe("won");
+    await root.config("SET", "maxmemory", "1mb");
+    await expect(put(tier, "a", entry(2))).rejects.toThrow("OOM");
+    await expect(tier.store.invalidate(keyMarks("b", "d"), false, "me")).rejects.toThrow("OOM");
+    await expect(tier.store.invalidate(keyMarks("c"), true, "me")).rejects.toThrow("OOM");
+    await expect(tier.leases.commit("e", "t", entry(2), LONG, "me")).rejects.toThrow("OOM");
+    const { values } = await tier.store.read(["a", "b", "c", "e"]);
+    expect(values.map((value) => value?.[11])).toEqual([undefined, undefined, 1, undefined]);
+    await root.config("SET", "maxmemory", "0");
+    expect(await tier.leases.fill("d", "t", entry(1), LONG)).toBe(false);
+    await put(tier, "a", entry(3));
+    expect((await tier.store.read(["a"])).values[0]?.[11]).toBe(3);
+  });
+});

@@ -4,7 +4,7 @@ import { isInteger, isSparseKey } from "./codec/objects.js";
 /*
  * What a value takes on V8's heap: Node 20, 64 bits, no pointer compression, so a word is 8 bytes and an integer
  * of 32 bits lives in the word that refers to it. Each function gives what the thing itself takes, without
- * what it refers to. Figures are checked against the real heap in heap-size.test.ts.
+ * what it refers to. measure.test.ts checks them against the real heap.
  */
 
 /** A number outside the 32-bit integers, in a box of its own. */

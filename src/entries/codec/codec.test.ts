@@ -34,8 +34,9 @@ function decodeAnything(bytes: Uint8Array): "value" | "corrupt" {
 
 /** `[1, hole, 3]`. */
 function holed(): unknown[] {
-  const array = [1, 2, 3];
-  delete array[1];
+  const array = new Array<unknown>(3);
+  array[0] = 1;
+  array[2] = 3;
   return array;
 }
 
@@ -49,7 +50,7 @@ describe("what you encode is what you decode", () => {
   it("gives back every value of the closed list, with order, sign of zero and undefined kept", () => {
     fc.assert(
       fc.property(values, (value) => isSame(roundTrip(value), value)),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 

@@ -81,71 +81,16 @@ function prepare(count: number): Plain {
 function constructor(): Plain {
   const Plain = function (this: Record<number, unknown>, isNever: boolean): void {
     if (!isNever) return;
-    this[0] =
-      this[1] =
-      this[2] =
-      this[3] =
-      this[4] =
-      this[5] =
-      this[6] =
-      this[7] =
-      this[8] =
-      this[9] =
-      this[10] =
-      this[11] =
-      this[12] =
-      this[13] =
-      this[14] =
-      this[15] =
-      this[16] =
-      this[17] =
-      this[18] =
-      this[19] =
-      this[20] =
-      this[21] =
-      this[22] =
-      this[23] =
-      this[24] =
-      this[25] =
-      this[26] =
-      this[27] =
-      this[28] =
-      this[29] =
-      this[30] =
-      this[31] =
-      this[32] =
-      this[33] =
-      this[34] =
-      this[35] =
-      this[36] =
-      this[37] =
-      this[38] =
-      this[39] =
-      this[40] =
-      this[41] =
-      this[42] =
-      this[43] =
-      this[44] =
-      this[45] =
-      this[46] =
-      this[47] =
-      this[48] =
-      this[49] =
-      this[50] =
-      this[51] =
-      this[52] =
-      this[53] =
-      this[54] =
-      this[55] =
-      this[56] =
-      this[57] =
-      this[58] =
-      this[59] =
-      this[60] =
-      this[61] =
-      this[62] =
-      this[63] =
-        undefined;
+    // oxfmt-ignore
+    this[0] = this[1] = this[2] = this[3] = this[4] = this[5] = this[6] = this[7] =
+    this[8] = this[9] = this[10] = this[11] = this[12] = this[13] = this[14] = this[15] =
+    this[16] = this[17] = this[18] = this[19] = this[20] = this[21] = this[22] = this[23] =
+    this[24] = this[25] = this[26] = this[27] = this[28] = this[29] = this[30] = this[31] =
+    this[32] = this[33] = this[34] = this[35] = this[36] = this[37] = this[38] = this[39] =
+    this[40] = this[41] = this[42] = this[43] = this[44] = this[45] = this[46] = this[47] =
+    this[48] = this[49] = this[50] = this[51] = this[52] = this[53] = this[54] = this[55] =
+    this[56] = this[57] = this[58] = this[59] = this[60] = this[61] = this[62] = this[63] =
+    undefined;
   };
   Plain.prototype = Object.prototype;
   // A function is not typed as a constructor; this one is called as nothing else.

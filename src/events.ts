@@ -1,0 +1,63 @@
+import type { RemovalCause } from "./tiers/memory/memory-tier.js";
+
+/** A tier that can answer. */
+export type TierName = "memory" | "shared";
+
+/** Why a read was not answered from a tier. */
+export type MissReason =
+  /** Never stored, or so long ago that nothing is remembered of it. */
+  | "cold"
+  /** Its time was over. */
+  | "expired"
+  /** The policy had made room, or refused it. */
+  | "evicted"
+  | "invalidated-key"
+  | "invalidated-tag"
+  | "invalidated-prefix"
+  | "invalidated-pattern"
+  | "invalidated-all"
+  /** Older than what the log still remembers: it may have been invalidated. */
+  | "forgotten"
+  /** The log was lost for a while: to be checked against the shared tier first. */
+  | "suspect"
+  /** Another version of its entity, or refused by its schema. */
+  | "version"
+  /** Bytes that are not an entry of ours. */
+  | "corrupt"
+  /** The caller asked for a fresh one. */
+  | "bypass"
+  /** The tier failed or did not answer in time. */
+  | "error";
+
+/** Why a value that was loaded or written is not stored. */
+export type RefusalReason =
+  /** Invalidated, or written by somebody else, while it was loaded. */
+  | "fenced"
+  /** The loader said so. */
+  | "skipped"
+  /** It cannot be stored (a function, a cycle, a class instance …). */
+  | "unstorable"
+  /** Larger than the tier takes. */
+  | "too-large"
+  /** The tier failed. */
+  | "error";
+
+/** Everything that happens in a cache; stats, metrics, traces and `explain` are folds over these. Times in milliseconds. */
+export type CacheEvent =
+  | { readonly type: "hit"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly stale: boolean }
+  | { readonly type: "miss"; readonly key: string; readonly entity: string; readonly reason: MissReason }
+  | { readonly type: "coalesced"; readonly key: string; readonly entity: string; readonly across: "process" | "cluster" }
+  | { readonly type: "loaded"; readonly key: string; readonly entity: string; readonly took: number; readonly background: boolean }
+  | { readonly type: "load-failed"; readonly key: string; readonly entity: string; readonly took: number; readonly error: unknown; readonly background: boolean }
+  | { readonly type: "stored"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly bytes: number; readonly ttl: number }
+  | { readonly type: "refused"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly reason: RefusalReason; readonly error?: unknown }
+  | { readonly type: "removed"; readonly key: string; readonly cause: RemovalCause }
+  | { readonly type: "invalidated"; readonly marks: number; readonly what: string; readonly soft: boolean; readonly position: number; readonly origin: "own" | "other" }
+  | { readonly type: "corrupt"; readonly key: string; readonly error: unknown }
+  | { readonly type: "tier-failed"; readonly operation: string; readonly error: unknown }
+  | { readonly type: "tier-down" }
+  | { readonly type: "tier-up" }
+  | { readonly type: "log-gap"; readonly position: number }
+  | { readonly type: "background-failed"; readonly what: string; readonly error: unknown };
+
+export type CacheEventType = CacheEvent["type"];

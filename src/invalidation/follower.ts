@@ -1,0 +1,298 @@
+import type { Clock, Timer } from "../clock.js";
+import type { Recorder } from "../stats.js";
+import type { TierGuard } from "../tiers/guard.js";
+import type { LogSignal, SharedTier } from "../tiers/shared.js";
+import type { Marks } from "./marks.js";
+import type { Head, LogRecord, Mark } from "./record.js";
+
+/** Records asked for at once when catching up. */
+const PAGE = 1_000;
+
+export interface FollowerOptions {
+  readonly tier: SharedTier;
+  readonly guard: TierGuard;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+  readonly marks: Marks;
+  /** Random per cache instance: tells own records from others'. */
+  readonly origin: string;
+  readonly heartbeat: number;
+  /** Infinity: memory answers however long nothing was heard. */
+  readonly maxStaleness: number;
+  /** A key was invalidated. */
+  readonly onKey: (key: string, soft: boolean, position: number) => void;
+  /** Records up to `position` were lost: what is older must be checked again. */
+  readonly onLost: (position: number) => void;
+  /** The log was heard again and is complete. */
+  readonly onHeard: () => void;
+}
+
+/**
+ * Follows the shared log: applies every invalidation in order, and knows when it missed one.
+ *
+ * For implementers:
+ * - `position` is the newest record applied. A pushed record is applied only if its `previous` is that position;
+ *   otherwise the log itself is read from there. So a push may be lost, doubled, late or out of order.
+ * - The tail is read every heartbeat as well: a half-open connection gives no event, and only an answer
+ *   proves that nothing was missed. `heardAt` is when the request of the last complete answer was *sent*.
+ * - If the log does not reach back to `position`, or history was rewritten (restart empty, failover to a lagging
+ *   replica: the chain does not fit, or the head went back), everything older than the new head is suspect.
+ * - Applying is idempotent and compares positions, so a process applies its own record when it is acknowledged and
+ *   again when it comes by.
+ */
+export class LogFollower {
+  readonly #options: FollowerOptions;
+  readonly #waiters = new Map<string, Set<() => void>>();
+  #position: number | undefined;
+  #newestSeen = 0;
+  #heardAt = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #catching: Promise<void> | undefined;
+  #again = false;
+  #subscription: Promise<() => Promise<void>> | undefined;
+  #subscribed = false;
+  #closed = false;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+  }
+
+  /** The newest record applied; `undefined` until the log was first reached. */
+  get position(): number | undefined {
+    return this.#position;
+  }
+
+  /** The newest position known to have been given: what a load that begins now may carry when it could not ask the log. */
+  get known(): number {
+    return Math.max(this.#position ?? 0, this.#newestSeen);
+  }
+
+  /** An answer named this position, which may not be applied here yet. */
+  saw(position: number): void {
+    if (position > this.#newestSeen) this.#newestSeen = position;
+  }
+
+  /** When the log was last known complete, on the monotonic clock. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Whether memory may answer at `now`. */
+  trusted(now: number): boolean {
+    return this.#options.maxStaleness === Number.POSITIVE_INFINITY || now - this.#heardAt <= this.#options.maxStaleness;
+  }
+
+  /** Begins to follow; failures are tried again at each heartbeat. */
+  start(): void {
+    this.#beat();
+  }
+
+  /** Brings `position` to the head of now; overlapping calls share one run. Rejects when the tier does not answer. */
+  catchUp(): Promise<void> {
+    // A call that arrives while a read of the log is under way may need a record written after that read.
+    if (this.#catching !== undefined) {
+      this.#again = true;
+      return this.#catching;
+    }
+    this.#catching = this.#run().finally(() => {
+      this.#catching = undefined;
+    });
+    return this.#catching;
+  }
+
+  /** Whether every record up to this head's `control` is applied here; catches up if not. */
+  async reach(control: number): Promise<boolean> {
+    if (this.#position !== undefined && this.#position >= control) return true;
+    try {
+      await this.catchUp();
+    } catch {
+      // The guard has counted and told it; the caller goes on without the tier.
+      return false;
+    }
+    return this.#position !== undefined && this.#position >= control;
+  }
+
+  /** Applies an invalidation of this process that the tier has acknowledged. */
+  applyOwn(marks: readonly Mark[], soft: boolean, position: number): void {
+    this.saw(position);
+    this.#apply({ marks, soft, position, previous: 0, origin: this.#options.origin });
+  }
+
+  /** Resolves when the lease on the key ended (as far as is heard), or after `ms`. */
+  settled(key: string, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiters = this.#waiters.get(key) ?? new Set();
+      this.#waiters.set(key, waiters);
+      const done = (): void => {
+        timer.cancel();
+        waiters.delete(done);
+        if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
+        resolve();
+      };
+      const timer = this.#options.clock.after(ms, done);
+      waiters.add(done);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    for (const waiters of [...this.#waiters.values()]) for (const done of [...waiters]) done();
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    if (subscription === undefined) return;
+    if (!this.#subscribed) {
+      // It may never stand, and is not waited for: should it stand after all, it is ended then.
+      subscription.then((unsubscribe) => unsubscribe()).catch(() => undefined);
+      return;
+    }
+    const unsubscribe = await subscription;
+    await unsubscribe();
+  }
+
+  async #run(): Promise<void> {
+    do {
+      this.#again = false;
+      if (this.#position === undefined) await this.#begin();
+      else await this.#read(this.#position);
+    } while (this.#again && !this.#closed);
+  }
+
+  /** First contact: from this head on every record is applied. */
+  async #begin(): Promise<void> {
+    const { tier, guard, clock } = this.#options;
+    const sentAt = clock.now();
+    const head = await guard.call("log.head", () => tier.log.head());
+    // Rules match by form, so all must be known; read after the head, they miss nothing that the log will not bring.
+    const rules = await guard.call("store.rules", () => tier.store.rules());
+    this.#restart(head, rules);
+    this.#heard(sentAt);
+  }
+
+  async #read(from: number): Promise<void> {
+    const { tier, guard, clock } = this.#options;
+    for (;;) {
+      const sentAt = clock.now();
+      const position = this.#position ?? from;
+      const { records, head } = await guard.call("log.since", () => tier.log.since(position, PAGE));
+      const first = records?.[0];
+      // Held against the position asked with: pushes may have moved this process on while the answer was under way.
+      const follows = first === undefined ? head.position === position : first.previous === position;
+      if (records === undefined || !follows) {
+        await this.#lost(head);
+        return;
+      }
+      for (const record of records) if (record.position > (this.#position ?? 0)) this.#advance(record);
+      if (records.length < PAGE) {
+        this.#heard(sentAt);
+        return;
+      }
+    }
+  }
+
+  /** The log cannot be followed from where this process stood. */
+  async #lost(head: Head): Promise<void> {
+    const { tier, guard, recorder, onLost } = this.#options;
+    const rules = await guard.call("store.rules", () => tier.store.rules());
+    recorder.gap(head.position);
+    onLost(this.#restart(head, rules));
+  }
+
+  /**
+   * Starts to know at this head; the position from which on marks are known. That is later than the head when newer
+   * records were applied or made here meanwhile (their marks are forgotten with the rest), or when history went back.
+   */
+  #restart(head: Head, rules: readonly { mark: Mark; hard: number; soft: number }[]): number {
+    const { marks } = this.#options;
+    const since = Math.max(head.position, this.known);
+    this.#position = head.position;
+    // Positions of a history that was lost say nothing of the one that goes on.
+    this.#newestSeen = head.position;
+    marks.restart(since);
+    for (const rule of rules) marks.learn(rule.mark, rule);
+    return since;
+  }
+
+  #heard(sentAt: number): void {
+    this.#heardAt = Math.max(this.#heardAt, sentAt);
+    this.#options.onHeard();
+  }
+
+  #advance(record: LogRecord): void {
+    this.#apply(record);
+    this.#position = record.position;
+  }
+
+  #apply(record: LogRecord): void {
+    const { marks, recorder, onKey, origin } = this.#options;
+    marks.apply(record);
+    for (const mark of record.marks) {
+      if (mark.kind !== "key") continue;
+      onKey(mark.key, record.soft, record.position);
+      // Its lease is ended as well: who waits for it may take it.
+      this.#wake(mark.key);
+    }
+    const own = record.origin === origin;
+    // A process's own record passes twice, when acknowledged (previous 0) and when it comes by: counted the first time.
+    if (!own || record.previous === 0) {
+      const kinds = [...new Set(record.marks.map((mark) => mark.kind))].join(",");
+      recorder.invalidated(record.marks.length, kinds, record.soft, record.position, own ? "own" : "other");
+    }
+  }
+
+  #hear(signal: LogSignal): void {
+    if (this.#closed) return;
+    switch (signal.type) {
+      case "settled":
+        this.#wake(signal.key);
+        return;
+      case "record": {
+        const { record } = signal;
+        if (this.#position === undefined || record.position <= this.#position) return;
+        if (record.previous === this.#position) this.#advance(record);
+        else this.#catchUpInBackground();
+        return;
+      }
+      case "up":
+        this.#catchUpInBackground();
+        return;
+      case "down":
+        // Nothing is known to be lost yet: the heartbeat goes on reading the log on the other connection.
+        return;
+    }
+  }
+
+  #wake(key: string): void {
+    for (const done of [...(this.#waiters.get(key) ?? [])]) done();
+  }
+
+  #catchUpInBackground(): void {
+    // The guard has counted and told the failure; the next heartbeat tries again.
+    this.catchUp().catch(() => undefined);
+  }
+
+  #beat(): void {
+    if (this.#closed) return;
+    this.#subscribe();
+    const next = (): void => {
+      if (!this.#closed) this.#timer = this.#options.clock.after(this.#options.heartbeat, () => this.#beat());
+    };
+    this.catchUp().then(next, next);
+  }
+
+  #subscribe(): void {
+    if (this.#subscription !== undefined) return;
+    const subscription = this.#options.tier.log.subscribe((signal) => this.#hear(signal));
+    this.#subscription = subscription;
+    subscription.then(
+      () => {
+        this.#subscribed = true;
+        if (!this.#closed) this.#catchUpInBackground();
+      },
+      (error: unknown) => {
+        this.#options.recorder.tierFailed("log.subscribe", error);
+        if (this.#subscription === subscription) this.#subscription = undefined;
+      },
+    );
+  }
+}

@@ -1,0 +1,72 @@
+/** One operation under way that may end in storing `key` in memory. */
+export interface PendingOperation {
+  /**
+   * The newest invalidation of the key, or loss of the log, heard since the operation began: only an entry known
+   * good at this position or later may be stored. 0 for none.
+   */
+  readonly fencedAt: number;
+  /** The newest hard invalidation of the key: nothing older may be served any more, not even as stale. */
+  readonly removedAt: number;
+  /** Ends it; each operation ends exactly once. */
+  end(): void;
+}
+
+class Fence {
+  fencedAt = 0;
+  removedAt = 0;
+  operations = 0;
+}
+
+/**
+ * The reads, loads and writes under way, by key: what an arriving invalidation must reach although nothing is
+ * stored yet.
+ *
+ * The race it closes: B reads v1 from the shared tier → A invalidates and publishes → B hears of it, memory holds
+ * nothing → B's reply arrives and B would store v1 for a whole ttl. With the fence B still returns v1, and
+ * stores nothing.
+ */
+export class PendingOperations {
+  readonly #fences = new Map<string, Fence>();
+
+  get size(): number {
+    return this.#fences.size;
+  }
+
+  begin(key: string): PendingOperation {
+    let fence = this.#fences.get(key);
+    if (fence === undefined) {
+      fence = new Fence();
+      this.#fences.set(key, fence);
+    }
+    fence.operations += 1;
+    const mine = fence;
+    let ended = false;
+    return {
+      get fencedAt() {
+        return mine.fencedAt;
+      },
+      get removedAt() {
+        return mine.removedAt;
+      },
+      end: () => {
+        if (ended) return;
+        ended = true;
+        mine.operations -= 1;
+        if (mine.operations === 0) this.#fences.delete(key);
+      },
+    };
+  }
+
+  /** An invalidation of the key at `position` was heard. */
+  fence(key: string, position: number, soft: boolean): void {
+    const fence = this.#fences.get(key);
+    if (fence === undefined) return;
+    fence.fencedAt = Math.max(fence.fencedAt, position);
+    if (!soft) fence.removedAt = Math.max(fence.removedAt, position);
+  }
+
+  /** Any key may have been invalidated up to `position`: the log was lost. */
+  fenceAll(position: number): void {
+    for (const fence of this.#fences.values()) fence.fencedAt = Math.max(fence.fencedAt, position);
+  }
+}

@@ -6,15 +6,15 @@ describe("hashKey", () => {
   it("gives 30 bits, the same for the same key and seed", () => {
     fc.assert(
       fc.property(
-        fc.string({ unit: "binary", maxLength: 600 }),
+        fc.array(fc.nat(0xffff), { maxLength: 300, size: "max" }),
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-        (key, seed) => {
-          const hash = hashKey(key, seed);
+        (units, seed) => {
+          const hash = hashKey(String.fromCharCode(...units), seed);
           expect(Number.isInteger(hash) && hash >= 0 && hash < 2 ** 30).toBe(true);
-          expect(hashKey(key.split("").join(""), seed)).toBe(hash);
+          expect(hashKey(String.fromCharCode(...units), seed)).toBe(hash);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 50 },
     );
   });
 

@@ -182,22 +182,22 @@ const operation: fc.Arbitrary<Operation> = fc.record({
 describe.each(POLICIES)("any sequence of calls, under %s", (_name, policy) => {
   it("keeps the bounds, loses nothing untold and serves nothing that is over", () => {
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 80, size: "max" }), (operations) => {
         const ledger = new Ledger(policy);
         for (const next of operations) {
           ledger.run(next);
           ledger.check();
         }
       }),
-      { numRuns: 80 },
+      { numRuns: 150 },
     );
   });
 
   it("does so with a listener that itself calls the tier", () => {
     fc.assert(
       fc.property(
-        fc.array(operation, { maxLength: 60 }),
-        fc.array(operation, { minLength: 1, maxLength: 30 }),
+        fc.array(operation, { maxLength: 60, size: "max" }),
+        fc.array(operation, { minLength: 1, maxLength: 30, size: "max" }),
         (operations, nested) => {
           const ledger = new Ledger(policy, nested);
           for (const next of operations) {
@@ -206,7 +206,7 @@ describe.each(POLICIES)("any sequence of calls, under %s", (_name, policy) => {
           }
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 150 },
     );
   });
 });

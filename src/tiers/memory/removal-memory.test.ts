@@ -22,9 +22,13 @@ describe("RemovalMemory", () => {
   it("remembers the latest keys, and seldom takes one for another", () => {
     const removals = new RemovalMemory();
     for (let id = 0; id < 100_000; id += 1) removals.note(`gone:${id}`, "evicted");
-    const wrong = Array.from({ length: 10_000 }, (_, id) => removals.reason(`never:${id}`)).filter((reason) => reason !== undefined);
+    const wrong = Array.from({ length: 10_000 }, (_, id) => removals.reason(`never:${id}`)).filter(
+      (reason) => reason !== undefined,
+    );
     expect(wrong.length).toBeLessThan(10);
-    const late = Array.from({ length: 1_000 }, (_, id) => removals.reason(`gone:${99_999 - id}`)).filter((reason) => reason === "evicted");
+    const late = Array.from({ length: 1_000 }, (_, id) => removals.reason(`gone:${99_999 - id}`)).filter(
+      (reason) => reason === "evicted",
+    );
     expect(late.length).toBeGreaterThan(900);
   });
 });

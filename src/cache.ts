@@ -1,0 +1,372 @@
+import type {
+  BatchContext,
+  Cache,
+  Entity,
+  EntityDefinition,
+  GetOptions,
+  InvalidateOptions,
+  InvalidationResult,
+  InvalidationTarget,
+  Loader,
+  LoadOptions,
+  Lock,
+  LockOptions,
+  ScopedEntity,
+  ScopedEntityDefinition,
+  SetOptions,
+  WarmOptions,
+  WarmPlan,
+  WarmReport,
+  Wrapped,
+  WrapOptions,
+} from "./api.js";
+import { Engine } from "./engine.js";
+import { defineEntity, type EntityRegistry } from "./entity.js";
+import { CacheError } from "./errors.js";
+import type { CacheEvent, CacheEventType } from "./events.js";
+import { explain } from "./explain-key.js";
+import type { Explanation } from "./explain.js";
+import type { Mark } from "./invalidation/record.js";
+import { encodeKey, encodeTag, inNamespace, namespacePath, type KeyInput } from "./keys.js";
+import type { LoadSpec } from "./load/loads.js";
+import type { CacheOptions, EntryPolicy } from "./options.js";
+import {
+  checkLoadOptions,
+  checkSetOptions,
+  DEFAULT_POLICY,
+  isSoft,
+  knownOptions,
+  optionError,
+  POLICY_FIELDS,
+  resolvePolicy,
+  saysPolicy,
+  type ResolvedPolicy,
+} from "./policy.js";
+import { presets } from "./presets.js";
+import type { CacheStats, Counters } from "./stats.js";
+import { marksOfTargets } from "./targets.js";
+import { warm } from "./warm.js";
+import { wrap } from "./wrap.js";
+import type { WriteSpec } from "./write/writes.js";
+
+const CACHE_FIELDS: readonly string[] = [
+  ...POLICY_FIELDS,
+  "name",
+  "tiers",
+  "presets",
+  "isolation",
+  "loads",
+  "shared",
+  "maxKeyLength",
+  "clock",
+  "random",
+];
+
+const NO_OPTIONS = {};
+
+/**
+ * A caching system over the given tiers.
+ *
+ * @example
+ * const cache = createCache({ name: "crm", tiers: [memory({ maxBytes: "64mb" }), redis(client)], ttl: "10m" });
+ * const user = await cache.getOrLoad(key`user:${id}`, () => db.user(id));
+ *
+ * @throws CacheError `ERR_CACHE_OPTION` naming the option, its rule and the value.
+ */
+export function createCache(options: CacheOptions = {}): Cache {
+  if (typeof options !== "object" || options === null) throw optionError("options", "an object", options);
+  knownOptions(options, CACHE_FIELDS, "createCache");
+  const { isolation } = options;
+  if (isolation !== undefined && !["freeze", "clone", "none"].includes(isolation)) {
+    throw optionError("isolation", "freeze, clone or none", isolation);
+  }
+  if (options.presets !== undefined && (typeof options.presets !== "object" || options.presets === null)) {
+    throw optionError("presets", "an object of policies by name", options.presets);
+  }
+  const known = { ...presets, ...options.presets };
+  // Checked now, all of them: a preset that is wrong would otherwise fail the first call that names it.
+  for (const [name, preset] of Object.entries(known)) {
+    knownOptions(preset, POLICY_FIELDS, `presets.${name}`);
+    resolvePolicy(DEFAULT_POLICY, preset, known);
+  }
+  const policy = resolvePolicy(DEFAULT_POLICY, options, known);
+  return new CacheView(new Engine(options), "", policy, known);
+}
+
+/** One way into an engine: a namespace, and the policy its calls start from. */
+class CacheView implements Cache {
+  readonly name: string;
+  readonly #engine: Engine;
+  readonly #namespace: string;
+  readonly #policy: ResolvedPolicy;
+  readonly #presets: Readonly<Record<string, EntryPolicy>>;
+  readonly #counters: Counters;
+  readonly #spec: LoadSpec;
+  readonly #entities: EntityRegistry = new Map();
+  readonly #namespaces = new Map<string, Cache>();
+
+  constructor(engine: Engine, namespace: string, policy: ResolvedPolicy, known: Readonly<Record<string, EntryPolicy>>) {
+    this.name = engine.name + namespace;
+    this.#engine = engine;
+    this.#namespace = namespace;
+    this.#policy = policy;
+    this.#presets = known;
+    this.#counters = engine.recorder.counters("");
+    this.#spec = {
+      policy,
+      counters: this.#counters,
+      fingerprint: 0,
+      accept: undefined,
+      load: unloadable,
+      gated: true,
+      tags: [],
+      tagsOf: undefined,
+      encodeTag: (tag) => this.#tag(tag),
+      etag: undefined,
+      batch: undefined,
+    };
+  }
+
+  peek<T>(key: KeyInput): T | undefined {
+    this.#engine.checkOpen();
+    const { local, recorder } = this.#engine;
+    const path = this.#path(key);
+    let held = local.fresh(path);
+    if (held === undefined) {
+      const look = local.look(path);
+      if (look.state !== "fresh" && look.state !== "early") {
+        recorder.miss(this.#counters, path, look.reason);
+        return undefined;
+      }
+      held = look.held;
+    }
+    if (held === undefined) return undefined;
+    recorder.hit(held.counters, path, "memory", false);
+    return local.give(held.value, held.mutable) as T;
+  }
+
+  async get<T>(key: KeyInput, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
+    this.#engine.checkOpen();
+    return (await this.#engine.get(this.#path(key), this.#spec, options.stale === true))?.value as T | undefined;
+  }
+
+  async getMany<T>(keys: readonly KeyInput[], options: GetOptions = NO_OPTIONS): Promise<(T | undefined)[]> {
+    this.#engine.checkOpen();
+    const paths = keys.map((key) => this.#path(key));
+    const found = await Promise.all(paths.map((path) => this.#engine.get(path, this.#spec, options.stale === true)));
+    return found.map((one) => one?.value as T | undefined);
+  }
+
+  async has(key: KeyInput): Promise<boolean> {
+    this.#engine.checkOpen();
+    return (await this.#engine.get(this.#path(key), this.#spec, false)) !== undefined;
+  }
+
+  async set(key: KeyInput, value: unknown, options: SetOptions = NO_OPTIONS): Promise<void> {
+    this.#engine.checkOpen();
+    await this.#engine.writes.set([[this.#path(key), value]], this.#writeSpec(options));
+  }
+
+  async setMany(entries: Iterable<readonly [KeyInput, unknown]>, options: SetOptions = NO_OPTIONS): Promise<void> {
+    this.#engine.checkOpen();
+    // Of a key named twice the last value counts, as if set one after the other.
+    const paths = new Map<string, unknown>();
+    for (const [key, value] of entries) paths.set(this.#path(key), value);
+    await this.#engine.writes.set([...paths], this.#writeSpec(options));
+  }
+
+  async delete(key: KeyInput): Promise<boolean> {
+    return (await this.deleteMany([key])) > 0;
+  }
+
+  async deleteMany(keys: readonly KeyInput[]): Promise<number> {
+    return this.#invalidateKeys(keys, false);
+  }
+
+  async expire(key: KeyInput): Promise<boolean> {
+    return (await this.#invalidateKeys([key], true)) > 0;
+  }
+
+  getOrLoad<T>(key: KeyInput, loader: Loader<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    try {
+      this.#engine.checkOpen();
+      const path = this.#path(key);
+      const held = options.forceFresh === true ? undefined : this.#engine.local.fresh(path);
+      if (held !== undefined) {
+        this.#engine.recorder.hit(held.counters, path, "memory", false);
+        return Promise.resolve(this.#engine.local.give(held.value, held.mutable) as T);
+      }
+      if (typeof loader !== "function") throw optionError("loader", "a function", loader);
+      const spec = this.#loadSpec(loader as Loader<unknown>, options);
+      if (options.forceFresh === true) return this.#refresh(path, spec, options) as Promise<T>;
+      return this.#engine.loads.get(path, spec, options) as Promise<T>;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async getOrLoadMany<I, T>(
+    items: readonly I[],
+    key: (item: I) => KeyInput,
+    loader: (missing: readonly I[], context: BatchContext<I>) => Promise<readonly T[] | ReadonlyMap<I, T>>,
+    options: LoadOptions = NO_OPTIONS,
+  ): Promise<T[]> {
+    this.#engine.checkOpen();
+    if (typeof loader !== "function") throw optionError("loader", "a function", loader);
+    const base = this.#loadSpec(unloadable, options);
+    const paths = items.map((item) => this.#path(key(item)));
+    return this.#engine.loadMany(items, paths, loader, base, options) as Promise<T[]>;
+  }
+
+  async refresh<T>(key: KeyInput, loader: Loader<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    return this.getOrLoad(key, loader, { ...options, forceFresh: true });
+  }
+
+  async writeThrough<T>(key: KeyInput, write: () => Promise<T>, options: SetOptions = NO_OPTIONS): Promise<T> {
+    this.#engine.checkOpen();
+    if (typeof write !== "function") throw optionError("write", "a function", write);
+    return this.#engine.writes.through(this.#path(key), write, this.#writeSpec(options)) as Promise<T>;
+  }
+
+  wrap<A extends readonly unknown[], T>(fn: (...args: A) => T | Promise<T>, options: WrapOptions<A, T>): Wrapped<A, T> {
+    // Said wrongly, it is said when the function is made and not at its first call.
+    if (typeof options !== "object" || options === null) throw optionError("options", "an object with a name", options);
+    const { name: _name, key: _key, tagsOf: _tagsOf, ...loading } = options;
+    checkLoadOptions(loading);
+    this.#resolve(options);
+    return wrap(this, fn, options);
+  }
+
+  async invalidate(
+    target: InvalidationTarget | readonly InvalidationTarget[],
+    options: InvalidateOptions = NO_OPTIONS,
+  ): Promise<InvalidationResult> {
+    this.#engine.checkOpen();
+    const marks = marksOfTargets(target, this.#namespace, this.#engine.maxKeyLength);
+    return this.#engine.invalidations.invalidate(marks, isSoft(options));
+  }
+
+  entity<Id extends KeyInput, T>(definition: ScopedEntityDefinition<Id, T>): ScopedEntity<Id, T>;
+  entity<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): Entity<Id, T>;
+  entity<Id extends KeyInput, T>(
+    definition: EntityDefinition<Id, T> | ScopedEntityDefinition<Id, T>,
+  ): Entity<Id, T> | ScopedEntity<Id, T> {
+    this.#engine.checkOpen();
+    return defineEntity(
+      { engine: this.#engine, namespace: this.#namespace, policy: this.#policy, presets: this.#presets, registry: this.#entities },
+      definition,
+    );
+  }
+
+  namespace(name: string): Cache {
+    this.#engine.checkOpen();
+    const path = namespacePath(this.#namespace, name);
+    // The same room is the same view: entities declared in it are known wherever it is entered.
+    let view = this.#namespaces.get(path);
+    if (view === undefined) {
+      view = new CacheView(this.#engine, path, this.#policy, this.#presets);
+      this.#namespaces.set(path, view);
+      if (this.#namespaces.size > MAX_NAMESPACES) {
+        const [oldest] = this.#namespaces.keys();
+        if (oldest !== undefined) this.#namespaces.delete(oldest);
+      }
+    }
+    return view;
+  }
+
+  async lock(name: KeyInput, options: LockOptions = NO_OPTIONS): Promise<Lock> {
+    this.#engine.checkOpen();
+    // "!" begins no entry's path, so a lock and an entry of one name do not meet.
+    return this.#engine.locks.obtain(`!lock:${inNamespace(this.#namespace, encodeKey(name))}`, options);
+  }
+
+  async warm(plan: WarmPlan, options: WarmOptions = NO_OPTIONS): Promise<WarmReport> {
+    this.#engine.checkOpen();
+    return warm(this.#engine.clock, plan, options);
+  }
+
+  stats(): CacheStats {
+    return this.#engine.stats();
+  }
+
+  async explain(key: KeyInput): Promise<Explanation> {
+    this.#engine.checkOpen();
+    return explain(this.#engine, this.#path(key), this.#spec);
+  }
+
+  on<E extends CacheEventType>(type: E, listener: (event: Extract<CacheEvent, { type: E }>) => void): () => void;
+  on(type: "*", listener: (event: CacheEvent) => void): () => void;
+  on(type: CacheEventType | "*", listener: (event: never) => void): () => void {
+    if (typeof listener !== "function") throw optionError("listener", "a function", listener);
+    // The overloads have tied the listener to the events it is told.
+    return this.#engine.recorder.on(type, listener as (event: CacheEvent) => void);
+  }
+
+  close(): Promise<void> {
+    return this.#engine.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #path(key: KeyInput): string {
+    return inNamespace(this.#namespace, encodeKey(key, this.#engine.maxKeyLength));
+  }
+
+  #tag(tag: KeyInput): string {
+    return inNamespace(this.#namespace, encodeTag(tag));
+  }
+
+  async #refresh(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    await this.#engine.markStale([path]);
+    return this.#engine.loads.fresh(path, spec, options);
+  }
+
+  /** How many were stored. */
+  async #invalidateKeys(keys: readonly KeyInput[], soft: boolean): Promise<number> {
+    this.#engine.checkOpen();
+    const paths = new Set(keys.map((key) => this.#path(key)));
+    const marks = Array.from(paths, (path): Mark => ({ kind: "key", key: path }));
+    let hit = 0;
+    for (let start = 0; start < marks.length; start += MAX_TOGETHER) {
+      hit += (await this.#engine.invalidations.invalidate(marks.slice(start, start + MAX_TOGETHER), soft)).hit;
+    }
+    return hit;
+  }
+
+  #resolve(options: EntryPolicy): ResolvedPolicy {
+    return saysPolicy(options) ? resolvePolicy(this.#policy, options, this.#presets) : this.#policy;
+  }
+
+  #writeSpec(options: SetOptions): WriteSpec {
+    if (options === NO_OPTIONS) return this.#spec;
+    checkSetOptions(options);
+    return this.#specWith(options);
+  }
+
+  #specWith(options: SetOptions): LoadSpec {
+    return {
+      ...this.#spec,
+      policy: this.#resolve(options),
+      tags: (options.tags ?? []).map((tag) => this.#tag(tag)),
+      etag: options.etag,
+    };
+  }
+
+  #loadSpec(load: Loader<unknown>, options: LoadOptions): LoadSpec {
+    if (options === NO_OPTIONS) return { ...this.#spec, load: load as LoadSpec["load"] };
+    checkLoadOptions(options);
+    return { ...this.#specWith(options), load: load as LoadSpec["load"] };
+  }
+}
+
+/** Keys invalidated in one step: a shared tier answers nobody else meanwhile. */
+const MAX_TOGETHER = 1_000;
+
+/** Views kept for namespaces entered again; a tenant's name made into one must not keep memory for ever. */
+const MAX_NAMESPACES = 1_000;
+
+function unloadable(): never {
+  throw new CacheError("ERR_CACHE_LOAD", "There is no loader for this key");
+}

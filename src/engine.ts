@@ -1,0 +1,281 @@
+import { randomBytes } from "node:crypto";
+
+import type { LoadOptions } from "./api.js";
+import { systemClock, type Clock } from "./clock.js";
+import type { Held } from "./entries/held.js";
+import { CacheError } from "./errors.js";
+import { LogFollower } from "./invalidation/follower.js";
+import { Invalidations } from "./invalidation/invalidations.js";
+import { Marks } from "./invalidation/marks.js";
+import { PendingOperations } from "./invalidation/pending.js";
+import { Unsent } from "./invalidation/unsent.js";
+import { encodeName, MAX_KEY_LENGTH } from "./keys.js";
+import { Backoff } from "./load/backoff.js";
+import { Batch } from "./load/batch.js";
+import { Flights } from "./load/flight.js";
+import { LoadGate } from "./load/gate.js";
+import { SharedLeases } from "./load/lease.js";
+import { Loads, type LoadSpec } from "./load/loads.js";
+import { SharedEntries, type ReadSpec } from "./load/shared-entries.js";
+import { localLocks, sharedLocks, type Locks } from "./lock.js";
+import type { CacheOptions } from "./options.js";
+import { knownOptions, optionError, wholeNumber } from "./policy.js";
+import { Recorder, type CacheStats } from "./stats.js";
+import { TierGuard } from "./tiers/guard.js";
+import { LocalEntries } from "./tiers/local-entries.js";
+import { createMemoryTier } from "./tiers/memory/create-memory-tier.js";
+import { resolveMemory } from "./tiers/memory/memory.js";
+import type { MemoryTier } from "./tiers/memory/memory-tier.js";
+import { RemovalMemory } from "./tiers/memory/removal-memory.js";
+import { resolveShared, tiersOf, type SharedSettings, type SharedSide } from "./tiers/shared-side.js";
+import type { SharedTierFactory } from "./tiers/shared.js";
+import { Writes } from "./write/writes.js";
+
+/** An invalidation is waited for this many times longer than a read. */
+const WRITE_PATIENCE = 4;
+/** How long `close` waits for the loads under way, and then for the tier; milliseconds. */
+const CLOSE_PATIENCE = 5_000;
+
+/**
+ * One cache's tiers and everything between them, on canonical paths. Views, entities and namespaces are ways to
+ * call it; loads, writes and invalidations are its parts.
+ */
+export class Engine {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly maxKeyLength: number;
+  readonly recorder: Recorder = new Recorder();
+  readonly local: LocalEntries;
+  readonly shared: SharedSide | undefined;
+  readonly flights: Flights = new Flights();
+  readonly backoff: Backoff;
+  readonly invalidations: Invalidations;
+  readonly loads: Loads;
+  readonly writes: Writes;
+  readonly locks: Locks;
+  readonly #memory: MemoryTier<Held> | undefined;
+  readonly #marks = new Marks(0);
+  readonly #pending = new PendingOperations();
+  readonly #gate: LoadGate;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: CacheOptions) {
+    const tiers = tiersOf(options);
+    const settings = resolveShared(options.shared ?? {});
+    const random = options.random ?? Math.random;
+    if (typeof random !== "function") throw optionError("random", "a function that returns a number", random);
+    const loads = options.loads ?? {};
+    knownOptions(loads, ["concurrency", "queue"], "loads");
+    const name: unknown = options.name ?? "cache";
+    if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
+    this.name = encodeName(name);
+    this.clock = options.clock ?? systemClock;
+    if (!isClock(this.clock)) throw optionError("clock", "an object with now, wall and after", this.clock);
+    this.maxKeyLength = wholeNumber(options.maxKeyLength ?? MAX_KEY_LENGTH, "maxKeyLength", 1);
+    this.#gate = new LoadGate(
+      wholeNumber(loads.concurrency ?? 64, "loads.concurrency", 1),
+      wholeNumber(loads.queue ?? 10_000, "loads.queue", 0),
+    );
+    this.backoff = new Backoff(this.clock);
+
+    const { clock, recorder, flights, backoff } = this;
+    const marks = this.#marks;
+    const pending = this.#pending;
+    const removals = new RemovalMemory();
+    const resolved = tiers.memory && resolveMemory(tiers.memory.options);
+    this.#memory =
+      resolved &&
+      createMemoryTier<Held>({
+        ...resolved,
+        clock,
+        random,
+        onRemove: (key, _held, cause) => {
+          if (cause === "evicted" || cause === "expired") removals.note(key, cause);
+          else if (cause === "refused") removals.note(key, "evicted");
+          if (recorder.heard) recorder.emit({ type: "removed", key, cause });
+        },
+      });
+    this.local = new LocalEntries({
+      memory: this.#memory,
+      marks,
+      clock,
+      recorder,
+      removals,
+      isolation: options.isolation ?? "freeze",
+      random,
+      trusted: (now) => this.shared?.follower.trusted(now) ?? true,
+      revalidates: tiers.shared !== undefined,
+      sizeOf: tiers.memory?.options.sizeOf,
+    });
+    const { local } = this;
+    this.invalidations = new Invalidations({ marks, pending, flights, local, recorder, shared: () => this.shared });
+    const { invalidations } = this;
+    this.shared = tiers.shared && this.#open(tiers.shared, settings);
+    const { shared } = this;
+    this.loads = new Loads({ clock, random, recorder, marks, local, pending, flights, gate: this.#gate, backoff, shared, invalidations });
+    this.writes = new Writes({ clock, recorder, marks, local, pending, loads: this.loads, invalidations, shared });
+    this.locks = shared === undefined ? localLocks(clock) : sharedLocks({ ...shared, clock });
+    shared?.follower.start();
+  }
+
+  /** @throws CacheError `ERR_CACHE_CLOSED`. */
+  checkOpen(): void {
+    if (this.#closed !== undefined) throw new CacheError("ERR_CACHE_CLOSED", `The cache \`${this.name}\` is closed`);
+  }
+
+  /** The entry wherever it is, without loading; `undefined` is a miss. */
+  async get(path: string, spec: ReadSpec, stale: boolean): Promise<{ readonly value: unknown } | undefined> {
+    const look = this.local.look(path);
+    const { held } = look;
+    if (held !== undefined && (look.state === "fresh" || look.state === "early")) return this.#hit(path, held, "memory", false);
+    const lastResort = stale && look.state === "stale" ? held : undefined;
+    if (this.shared === undefined) {
+      if (lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
+      this.recorder.miss(spec.counters, path, look.reason);
+      return undefined;
+    }
+    const pending = this.#pending.begin(path);
+    try {
+      const found = await this.shared.entries.find(path, spec);
+      if (found.state === "fresh" || found.state === "stale") {
+        if (found.held.position >= pending.fencedAt) this.local.keep(path, found.held);
+        if (found.state === "fresh" || stale) return this.#hit(path, found.held, "shared", found.state === "stale");
+        this.recorder.miss(spec.counters, path, "expired");
+        return undefined;
+      }
+      if (found.state === "down" && lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
+      const reason = found.state === "down" ? "error" : found.reason;
+      this.recorder.miss(spec.counters, path, reason === "cold" ? look.reason : reason);
+      return undefined;
+    } finally {
+      pending.end();
+    }
+  }
+
+  /** Makes entries stale everywhere before they are loaded anew; a shared tier that is down does not hinder the load. */
+  markStale(paths: readonly string[]): Promise<void> {
+    return this.invalidations.invalidateSoon(
+      paths.map((path) => ({ kind: "key", key: path })),
+      true,
+    );
+  }
+
+  /** Reads many, in order; `loader` is called with those of which nothing is stored. */
+  async loadMany<I>(
+    items: readonly I[],
+    paths: readonly string[],
+    loader: ConstructorParameters<typeof Batch<I>>[0],
+    spec: LoadSpec,
+    options: LoadOptions,
+    tagsOf?: (item: I) => LoadSpec["tagsOf"],
+  ): Promise<unknown[]> {
+    if (options.forceFresh === true) await this.markStale(paths);
+    const batch = new Batch<I>(loader, this.#gate);
+    // All are entered before the first is read: the batch waits for every one that may still come.
+    const entered = items.map((item) => batch.item(item));
+    const forced = new Map<string, Promise<unknown>>();
+    const reads = entered.map((item, index) => {
+      const path = paths[index] as string;
+      const same = forced.get(path);
+      if (same !== undefined) {
+        item.decide();
+        return same;
+      }
+      const own: LoadSpec = {
+        ...spec,
+        gated: false,
+        batch: item,
+        load: (context) => item.load(context),
+        tagsOf: tagsOf?.(items[index] as I) ?? spec.tagsOf,
+      };
+      const read = options.forceFresh === true ? this.loads.fresh(path, own, options) : this.loads.get(path, own, options);
+      if (options.forceFresh === true) forced.set(path, read);
+      if (!item.begun) item.decide();
+      return read;
+    });
+    return Promise.all(reads);
+  }
+
+  stats(): CacheStats {
+    const { shared, recorder } = this;
+    return {
+      name: this.name,
+      total: recorder.total(),
+      entities: recorder.entities(),
+      memory: this.#memory?.stats(),
+      shared: shared && {
+        kind: shared.kind,
+        up: shared.guard.up,
+        failures: recorder.failures,
+        corrupt: recorder.corrupt,
+        position: shared.follower.position ?? 0,
+        gaps: recorder.gaps,
+        unsent: shared.unsent.size,
+        heardAgo: this.clock.now() - shared.follower.heardAt,
+      },
+      gate: { active: this.#gate.active, queued: this.#gate.queued },
+      invalidations: { own: recorder.own, other: recorder.other },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #open(factory: SharedTierFactory, settings: SharedSettings): SharedSide {
+    const { clock, recorder, local, invalidations } = this;
+    const marks = this.#marks;
+    const origin = randomBytes(9).toString("base64url");
+    const tier = factory.open(this.name);
+    const guard = new TierGuard(clock, recorder, settings);
+    const unsent = new Unsent();
+    const follower = new LogFollower({
+      tier,
+      guard,
+      clock,
+      recorder,
+      marks,
+      origin,
+      heartbeat: settings.heartbeat,
+      maxStaleness: settings.maxStaleness,
+      onKey: (key, soft, position) => invalidations.keyInvalidated(key, soft, position),
+      onLost: (position) => invalidations.lost(position),
+      onHeard: () => invalidations.resend(),
+    });
+    const entries = new SharedEntries({ tier, guard, follower, marks, unsent, local, clock, recorder });
+    const leases = new SharedLeases({ tier, guard, clock, recorder, follower, entries, origin, ttl: settings.leaseTtl });
+    const patience = settings.timeout * WRITE_PATIENCE;
+    return { kind: tier.kind, origin, patience, tier, guard, follower, entries, leases, unsent };
+  }
+
+  #hit(path: string, held: Held, tier: "memory" | "shared", stale: boolean): { readonly value: unknown } {
+    this.recorder.hit(held.counters, path, tier, stale);
+    return { value: this.local.give(held.value, held.mutable) };
+  }
+
+  async #close(): Promise<void> {
+    await this.#within(CLOSE_PATIENCE, this.flights.ended());
+    this.flights.abortAll(new CacheError("ERR_CACHE_CLOSED", `The cache \`${this.name}\` is closed`));
+    await this.#within(CLOSE_PATIENCE, this.#closeShared());
+    this.#memory?.close();
+  }
+
+  async #closeShared(): Promise<void> {
+    // Together: a subscription that still waits for its server ends only with the tier.
+    await Promise.all([this.shared?.follower.close(), this.shared?.tier.close()]);
+  }
+
+  /** Waits for the work, but no longer than that: a tier that hangs must not hold up the end of its process. */
+  #within(ms: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.clock.after(ms, resolve, true);
+      work.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+}
+
+function isClock(clock: unknown): clock is Clock {
+  if (typeof clock !== "object" || clock === null) return false;
+  return ["now", "wall", "after"].every((name) => typeof (clock as Readonly<Record<string, unknown>>)[name] === "function");
+}

@@ -1,0 +1,513 @@
+import type {
+  BatchContext,
+  Entity,
+  EntityContext,
+  EntityDefinition,
+  GetOptions,
+  InvalidateOptions,
+  InvalidationResult,
+  LoaderContext,
+  LoadOptions,
+  ScopedEntity,
+  ScopedEntityDefinition,
+  SetOptions,
+  StandardResult,
+} from "./api.js";
+import type { Engine } from "./engine.js";
+import type { WriteSpec } from "./write/writes.js";
+import { CacheError } from "./errors.js";
+import { explain } from "./explain-key.js";
+import type { Explanation } from "./explain.js";
+import type { Mark } from "./invalidation/record.js";
+import {
+  encodeTag,
+  entityKeyEncoder,
+  entityPrefix,
+  entityTag,
+  inNamespace,
+  parentTag,
+  type KeyInput,
+  type ScopeInput,
+} from "./keys.js";
+import type { LoadContext } from "./load/context.js";
+import type { LoadSpec } from "./load/loads.js";
+import type { EntryPolicy } from "./options.js";
+import {
+  checkLoadOptions,
+  checkSetOptions,
+  display,
+  isSoft,
+  knownOptions,
+  optionError,
+  POLICY_FIELDS,
+  resolvePolicy,
+  saysPolicy,
+  wholeNumber,
+  type ResolvedPolicy,
+} from "./policy.js";
+import type { Counters } from "./stats.js";
+
+/** What is declared in one namespace, by entity name. */
+export type EntityRegistry = Map<string, Declared>;
+
+interface Declared {
+  /** `undefined` while it is only named as a parent. */
+  scoped: boolean | undefined;
+  parent: boolean;
+  /** An entity without a scope belongs to it. */
+  unscopedChild: string | undefined;
+}
+
+/** Where an entity is declared. */
+export interface EntityHome {
+  readonly engine: Engine;
+  readonly namespace: string;
+  readonly policy: ResolvedPolicy;
+  readonly presets: Readonly<Record<string, EntryPolicy>>;
+  readonly registry: EntityRegistry;
+}
+
+const FIELDS: readonly string[] = [
+  ...POLICY_FIELDS,
+  "name",
+  "version",
+  "schema",
+  "migrate",
+  "load",
+  "loadMany",
+  "tags",
+  "belongsTo",
+  "scope",
+];
+const NO_OPTIONS = {};
+/** Bound entities kept per scoped entity, so that `.in(scope)` is cheap; making one anew costs a microsecond. */
+const MAX_SCOPES = 1_000;
+
+/** @throws CacheError `ERR_CACHE_OPTION`; `ERR_CACHE_ENTITY` when the name is declared already. */
+export function defineEntity<Id extends KeyInput, T>(
+  home: EntityHome,
+  definition: EntityDefinition<Id, T> | ScopedEntityDefinition<Id, T>,
+): Entity<Id, T> | ScopedEntity<Id, T> {
+  if (typeof definition !== "object" || definition === null) throw optionError("definition", "an object", definition);
+  knownOptions(definition, FIELDS, "entity");
+  const { name } = definition;
+  if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
+  const scope = "scope" in definition ? definition.scope : undefined;
+  if (scope !== undefined && (typeof scope !== "string" || scope === "")) throw optionError("scope", "the scope's name, as text", scope);
+  wholeNumber(definition.version ?? 1, "version", 0);
+  for (const field of ["load", "loadMany", "tags", "migrate"] as const) {
+    if (definition[field] !== undefined && typeof definition[field] !== "function") throw optionError(field, "a function", definition[field]);
+  }
+  checkSchema(definition.schema);
+  const belongsTo: unknown = definition.belongsTo;
+  if (belongsTo !== undefined && !isFunctions(belongsTo)) throw optionError("belongsTo", "functions by the parent's name", belongsTo);
+  const known = home.registry.get(name);
+  if (known?.scoped !== undefined) {
+    throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(name)} is declared already: keep the first and use it`);
+  }
+  if (scope !== undefined && known?.unscopedChild !== undefined) throw scopeless(known.unscopedChild, name);
+  const parents = Object.keys(definition.belongsTo ?? {});
+  const scopedParent = parents.find((parent) => home.registry.get(parent)?.scoped === true);
+  if (scope === undefined && scopedParent !== undefined) throw scopeless(name, scopedParent);
+  const shape = new Shape<Id, T>(home, definition);
+  home.registry.set(name, { scoped: scope !== undefined, parent: known?.parent ?? false, unscopedChild: known?.unscopedChild });
+  for (const parent of parents) {
+    const record = home.registry.get(parent) ?? { scoped: undefined, parent: true, unscopedChild: undefined };
+    record.parent = true;
+    if (scope === undefined) record.unscopedChild = name;
+    home.registry.set(parent, record);
+  }
+  return scope === undefined ? new BoundEntity(shape, undefined) : new Scoped(shape, scope);
+}
+
+/** The child's value does not say in which scope its parent is: invalidating the parent would miss it. */
+function scopeless(child: string, parent: string): CacheError {
+  return new CacheError("ERR_CACHE_ENTITY", `The entity ${display(child)} has no scope and cannot belong to ${display(parent)}, which has one`);
+}
+
+/** What all scopes of an entity have in common. */
+class Shape<Id extends KeyInput, T> {
+  readonly home: EntityHome;
+  readonly definition: EntityDefinition<Id, T>;
+  readonly version: number;
+  readonly policy: ResolvedPolicy;
+  readonly counters: Counters;
+  readonly fingerprint: number;
+  readonly accept: LoadSpec["accept"];
+
+  constructor(home: EntityHome, definition: EntityDefinition<Id, T>) {
+    this.home = home;
+    this.definition = definition;
+    this.version = definition.version ?? 1;
+    this.policy = resolvePolicy(home.policy, definition, home.presets);
+    this.counters = home.engine.recorder.counters(definition.name);
+    this.fingerprint = fingerprintOf(`${definition.name}:${this.version}`);
+    this.accept = acceptor(definition);
+  }
+
+  resolve(options: EntryPolicy): ResolvedPolicy {
+    return saysPolicy(options) ? resolvePolicy(this.policy, options, this.home.presets) : this.policy;
+  }
+}
+
+class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
+  readonly name: string;
+  readonly #shape: Shape<Id, T>;
+  readonly #scope: string;
+  readonly #bound = new Map<string, BoundEntity<Id, T>>();
+
+  constructor(shape: Shape<Id, T>, scope: string) {
+    this.name = shape.definition.name;
+    this.#shape = shape;
+    this.#scope = scope;
+  }
+
+  in(scope: ScopeInput): Entity<Id, T> {
+    if (scope === undefined || scope === null || scope === "") {
+      throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(this.name)} is read in a ${this.#scope}: got \`${display(scope)}\``);
+    }
+    const prefix = entityPrefix(scope, this.name);
+    let bound = this.#bound.get(prefix);
+    if (bound === undefined) {
+      bound = new BoundEntity(this.#shape, scope);
+      this.#bound.set(prefix, bound);
+      const [oldest] = this.#bound.keys();
+      if (this.#bound.size > MAX_SCOPES && oldest !== undefined) this.#bound.delete(oldest);
+    }
+    return bound;
+  }
+
+  async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+    const { engine, namespace } = this.#shape.home;
+    engine.checkOpen();
+    return engine.invalidations.invalidate([{ kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }], isSoft(options));
+  }
+}
+
+class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
+  readonly name: string;
+  readonly #shape: Shape<Id, T>;
+  readonly #scope: ScopeInput | undefined;
+  readonly #encode: (id: KeyInput) => string;
+  /** Keys of the versions beside this one: while a deploy rolls, processes of both versions write. */
+  readonly #neighbours: readonly ((id: KeyInput) => string)[];
+  readonly #base: LoadSpec;
+
+  constructor(shape: Shape<Id, T>, scope: ScopeInput | undefined) {
+    const { home, definition, version } = shape;
+    const { maxKeyLength } = home.engine;
+    this.name = definition.name;
+    this.#shape = shape;
+    this.#scope = scope;
+    this.#encode = entityKeyEncoder(scope, definition.name, version, maxKeyLength);
+    this.#neighbours = [version - 1, version + 1]
+      .filter((other) => other > 0)
+      .map((other) => entityKeyEncoder(scope, definition.name, other, maxKeyLength));
+    this.#base = {
+      policy: shape.policy,
+      counters: shape.counters,
+      fingerprint: shape.fingerprint,
+      accept: shape.accept,
+      load: () => this.#unloadable(),
+      gated: true,
+      tags: [inNamespace(home.namespace, entityTag(definition.name))],
+      tagsOf: undefined,
+      encodeTag: (tag) => this.#tag(tag),
+      etag: undefined,
+      batch: undefined,
+    };
+  }
+
+  get(id: Id, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    try {
+      this.#shape.home.engine.checkOpen();
+      const { load, loadMany } = this.#shape.definition;
+      // Said at once and not at the first miss, which may come late.
+      if (load === undefined && loadMany === undefined) this.#unloadable();
+      const path = this.#path(id);
+      const hit = this.#hit(path, options);
+      if (hit !== undefined) return hit;
+      if (load !== undefined) return this.#load(id, path, (context) => load(id, context), options);
+      return this.getMany([id], options).then(([value]) => value as T);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  getOrLoad(id: Id, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    try {
+      this.#shape.home.engine.checkOpen();
+      if (typeof loader !== "function") throw optionError("loader", "a function", loader);
+      const path = this.#path(id);
+      return this.#hit(path, options) ?? this.#load(id, path, loader, options);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async find(id: Id, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    return (await engine.get(this.#path(id), this.#base, options.stale === true))?.value as T | undefined;
+  }
+
+  async getMany(ids: readonly Id[], options: LoadOptions = NO_OPTIONS): Promise<T[]> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    const { load, loadMany } = this.#shape.definition;
+    if (loadMany === undefined) {
+      if (load === undefined) this.#unloadable();
+      return Promise.all(ids.map((id) => this.get(id, options)));
+    }
+    const paths = ids.map((id) => this.#path(id));
+    // Two equal ids are one item: the batch loader sees each id once.
+    const first = new Map(paths.map((path, index) => [path, index] as const));
+    const unique = [...first.values()];
+    const loader = (missing: readonly number[], context: BatchContext<number>): Promise<readonly unknown[] | ReadonlyMap<number, unknown>> =>
+      this.#loadBatch(missing, ids, loadMany, context);
+    const spec = this.#loadSpec(options, undefined, undefined);
+    const values = await engine.loadMany(unique, [...first.keys()], loader, spec, options, (index) => this.#tagsOf(ids[index] as Id));
+    const valueAt = new Map(unique.map((index, at) => [index, values[at]]));
+    return paths.map((path) => valueAt.get(first.get(path) as number) as T);
+  }
+
+  peek(id: Id): T | undefined {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    const path = this.#path(id);
+    let held = engine.local.fresh(path);
+    if (held === undefined) {
+      const look = engine.local.look(path);
+      held = look.state === "fresh" || look.state === "early" ? look.held : undefined;
+      if (held === undefined) {
+        engine.recorder.miss(this.#shape.counters, path, look.reason);
+        return undefined;
+      }
+    }
+    engine.recorder.hit(held.counters, path, "memory", false);
+    return engine.local.give(held.value, held.mutable) as T;
+  }
+
+  async has(id: Id): Promise<boolean> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    return (await engine.get(this.#path(id), this.#base, false)) !== undefined;
+  }
+
+  async set(id: Id, value: T, options: SetOptions = NO_OPTIONS): Promise<void> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    await engine.writes.set([[this.#path(id), value]], this.#writeSpec(id, options));
+    await this.#invalidateNeighbours(id);
+  }
+
+  refresh(id: Id, options: LoadOptions = NO_OPTIONS): Promise<T> {
+    return this.get(id, { ...options, forceFresh: true });
+  }
+
+  async expire(id: Id): Promise<boolean> {
+    return (await this.invalidate(id, { mode: "soft" })).hit > 0;
+  }
+
+  async writeThrough(id: Id, write: () => Promise<T>, options: SetOptions = NO_OPTIONS): Promise<T> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    if (typeof write !== "function") throw optionError("write", "a function", write);
+    const value = (await engine.writes.through(this.#path(id), write, this.#writeSpec(id, options))) as T;
+    await this.#invalidateNeighbours(id);
+    return value;
+  }
+
+  invalidate(id: Id, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+    return this.invalidateMany([id], options);
+  }
+
+  async invalidateMany(ids: readonly Id[], options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    const marks = ids.flatMap((id) => [
+      { kind: "key", key: this.#path(id) } as const,
+      ...this.#neighbourMarks(id),
+      ...this.#childrenMarks(id),
+    ]);
+    return engine.invalidations.invalidate(marks, isSoft(options));
+  }
+
+  async invalidateTag(tag: KeyInput, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+    const { engine } = this.#shape.home;
+    engine.checkOpen();
+    return engine.invalidations.invalidate([{ kind: "tag", tag: this.#tag(tag) }], isSoft(options));
+  }
+
+  async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+    const { engine, namespace } = this.#shape.home;
+    engine.checkOpen();
+    const mark: Mark =
+      this.#scope === undefined
+        ? { kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }
+        : { kind: "prefix", prefix: inNamespace(namespace, entityPrefix(this.#scope, this.name)) };
+    return engine.invalidations.invalidate([mark], isSoft(options));
+  }
+
+  async explain(id: Id): Promise<Explanation> {
+    this.#shape.home.engine.checkOpen();
+    return explain(this.#shape.home.engine, this.#path(id), this.#base);
+  }
+
+  key(id: Id): string {
+    return this.#path(id);
+  }
+
+  /** The answer of memory, when there is nothing to say about it. */
+  #hit(path: string, options: LoadOptions): Promise<T> | undefined {
+    const { engine } = this.#shape.home;
+    const held = options.forceFresh === true ? undefined : engine.local.fresh(path);
+    if (held === undefined) return undefined;
+    engine.recorder.hit(held.counters, path, "memory", false);
+    return Promise.resolve(engine.local.give(held.value, held.mutable) as T);
+  }
+
+  #load(id: Id, path: string, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions): Promise<T> {
+    const { engine } = this.#shape.home;
+    const load = (context: LoadContext): unknown => loader(this.#inScope(context));
+    const spec = this.#loadSpec(options, id, load);
+    if (options.forceFresh !== true) return engine.loads.get(path, spec, options) as Promise<T>;
+    return engine.markStale([path]).then(() => engine.loads.fresh(path, spec, options)) as Promise<T>;
+  }
+
+  /** The load's context with the scope in it; the rest stays the context's own. */
+  #inScope(context: LoadContext): LoaderContext & EntityContext {
+    return Object.assign(context, { scope: this.#scope });
+  }
+
+  async #loadBatch(
+    missing: readonly number[],
+    ids: readonly Id[],
+    loadMany: NonNullable<EntityDefinition<Id, T>["loadMany"]>,
+    context: BatchContext<number>,
+  ): Promise<readonly unknown[] | ReadonlyMap<number, unknown>> {
+    const asked = missing.map((index) => ids[index] as Id);
+    const indexOf = new Map(missing.map((index) => [ids[index] as Id, index] as const));
+    const at = (id: Id): number => indexOf.get(id) ?? -1;
+    const values = await loadMany(asked, {
+      signal: context.signal,
+      tags: (id, ...tags) => context.tags(at(id), ...tags),
+      ttl: (id, ttl) => context.ttl(at(id), ttl),
+      scope: this.#scope,
+    });
+    if (Array.isArray(values)) return values;
+    if (!(values instanceof Map)) throw new CacheError("ERR_CACHE_LOAD", `Expected \`loadMany\` of ${this.name} to return an array or a map`);
+    return new Map(missing.map((index) => [index, (values as ReadonlyMap<Id, T>).get(ids[index] as Id)]));
+  }
+
+  #loadSpec(options: LoadOptions, id: Id | undefined, load: LoadSpec["load"] | undefined): LoadSpec {
+    if (options !== NO_OPTIONS) checkLoadOptions(options);
+    return {
+      ...this.#base,
+      policy: this.#shape.resolve(options),
+      tags: this.#tags(options),
+      tagsOf: id === undefined ? undefined : this.#tagsOf(id),
+      etag: options.etag,
+      load: load ?? this.#base.load,
+    };
+  }
+
+  #writeSpec(id: Id, options: SetOptions): WriteSpec {
+    if (options !== NO_OPTIONS) checkSetOptions(options);
+    return {
+      ...this.#base,
+      policy: this.#shape.resolve(options),
+      tags: this.#tags(options),
+      tagsOf: this.#tagsOf(id),
+      etag: options.etag,
+    };
+  }
+
+  #tags(options: SetOptions): readonly string[] {
+    return options.tags === undefined ? this.#base.tags : [...this.#base.tags, ...options.tags.map((tag) => this.#tag(tag))];
+  }
+
+  /** Tags that come from the value: those declared, and one for each parent it belongs to. */
+  #tagsOf(id: Id): (value: unknown) => readonly string[] {
+    const { definition, home } = this.#shape;
+    return (value) => {
+      // Nothing belongs to nobody: a value that is not there has no parents and no tags.
+      if (value === undefined || value === null) return [];
+      const own = (definition.tags?.(value as T, id) ?? []).map((tag) => this.#tag(tag));
+      const parents = Object.entries(definition.belongsTo ?? {}).flatMap(([parent, idOf]) => {
+        const parentId = idOf(value as T);
+        if (parentId === undefined || parentId === null) return [];
+        const scope = home.registry.get(parent)?.scoped === false ? undefined : this.#scope;
+        return [inNamespace(home.namespace, parentTag(scope, parent, parentId))];
+      });
+      return [...own, ...parents];
+    };
+  }
+
+  #neighbourMarks(id: Id): Mark[] {
+    const { namespace } = this.#shape.home;
+    return this.#neighbours.map((encode): Mark => ({ kind: "key", key: inNamespace(namespace, encode(id)) }));
+  }
+
+  async #invalidateNeighbours(id: Id): Promise<void> {
+    const marks = this.#neighbourMarks(id);
+    if (marks.length > 0) await this.#shape.home.engine.invalidations.invalidateSoon(marks, false);
+  }
+
+  #childrenMarks(id: Id): Mark[] {
+    const { registry, namespace } = this.#shape.home;
+    if (registry.get(this.name)?.parent !== true) return [];
+    return [{ kind: "tag", tag: inNamespace(namespace, parentTag(this.#scope, this.name, id)) }];
+  }
+
+  #path(id: KeyInput): string {
+    return inNamespace(this.#shape.home.namespace, this.#encode(id));
+  }
+
+  #tag(tag: KeyInput): string {
+    return inNamespace(this.#shape.home.namespace, encodeTag(tag, this.#scope));
+  }
+
+  #unloadable(): never {
+    throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(this.name)} declares neither \`load\` nor \`loadMany\``);
+  }
+}
+
+function checkSchema(schema: unknown): void {
+  if (schema === undefined) return;
+  const standard: unknown = (schema as { readonly "~standard"?: unknown } | null)?.["~standard"];
+  const validate: unknown = (standard as { readonly validate?: unknown } | null | undefined)?.validate;
+  if (typeof validate !== "function") throw optionError("schema", "a Standard Schema (https://standardschema.dev)", schema);
+}
+
+function isFunctions(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every((one) => typeof one === "function");
+}
+
+/** Checks a value that comes from the shared tier; one that the schema refuses gets one chance by `migrate`. */
+function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): LoadSpec["accept"] {
+  const { schema, migrate } = definition;
+  if (schema === undefined) return undefined;
+  const check = async (value: unknown): Promise<{ readonly value: unknown } | undefined> => {
+    const result: StandardResult<T> = await schema["~standard"].validate(value);
+    return result.issues === undefined ? { value: result.value } : undefined;
+  };
+  return async (value) => {
+    try {
+      const accepted = await check(value);
+      if (accepted !== undefined || migrate === undefined) return accepted;
+      const migrated = migrate(value);
+      return migrated === undefined ? undefined : await check(migrated);
+    } catch {
+      // A schema or a migration that throws refuses: the miss it makes is counted, and the load makes it good.
+      return undefined;
+    }
+  };
+}
+
+/** FNV-1a, 32 bits. */
+function fingerprintOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,70 @@
+import type { Engine } from "./engine.js";
+import { decodeEnvelope } from "./entries/envelope.js";
+import type { Held } from "./entries/held.js";
+import type { Explanation, TierExplanation } from "./explain.js";
+import type { ReadSpec } from "./load/shared-entries.js";
+
+/** Looks at a key in every tier without changing anything: no promotion, no counting, no load. */
+export async function explain(engine: Engine, path: string, spec: ReadSpec): Promise<Explanation> {
+  const tiers = [inMemory(engine, path), ...(engine.shared === undefined ? [] : [await inShared(engine, path, spec)])];
+  const failures = engine.backoff.state(path);
+  const loading = engine.flights.get(path) !== undefined;
+  return { key: path, tiers, loading, failures, summary: summary(tiers, loading, failures) };
+}
+
+function inMemory(engine: Engine, path: string): TierExplanation {
+  const { state, held, reason } = engine.local.inspect(path);
+  if (held === undefined) return { ...ABSENT, tier: "memory", reason };
+  const told = state === "fresh" || state === "early" ? "fresh" : state === "stale" ? "stale" : "dead";
+  return { tier: "memory", state: told, reason: told === "fresh" ? undefined : reason, ...measured(engine, held), bytes: held.bytes };
+}
+
+async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<TierExplanation> {
+  const { shared } = engine;
+  const down: TierExplanation = { ...ABSENT, tier: "shared", state: "down", reason: "error" };
+  if (shared === undefined) return down;
+  let answer;
+  try {
+    answer = await shared.guard.call("store.read", () => shared.tier.store.read([path]));
+  } catch {
+    return down;
+  }
+  const [bytes] = answer.values;
+  if (bytes === undefined) return { ...ABSENT, tier: "shared", reason: "cold" };
+  const found = await shared.entries.examine(path, bytes, answer.head, spec);
+  if (found.state === "down") return down;
+  if (found.state === "miss") return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes: bytes.length, tags: tagsOf(bytes) };
+  const reason = found.state === "fresh" ? undefined : "expired";
+  return { tier: "shared", state: found.state, reason, ...measured(engine, found.held), bytes: bytes.length };
+}
+
+const ABSENT: Omit<TierExplanation, "tier"> = {
+  state: "absent",
+  reason: undefined,
+  freshFor: undefined,
+  age: undefined,
+  tags: [],
+  bytes: undefined,
+  position: undefined,
+};
+
+function measured(engine: Engine, held: Held): Pick<TierExplanation, "freshFor" | "age" | "tags" | "position"> {
+  const now = engine.clock.now();
+  return { freshFor: held.freshUntil - now, age: now - held.createdAt, tags: held.tags, position: held.position };
+}
+
+function tagsOf(bytes: Uint8Array): readonly string[] {
+  try {
+    return decodeEnvelope(bytes).tags;
+  } catch {
+    return [];
+  }
+}
+
+function summary(tiers: readonly TierExplanation[], loading: boolean, failures: Explanation["failures"]): string {
+  const fresh = tiers.find((tier) => tier.state === "fresh");
+  if (fresh !== undefined) return `A read is answered from ${fresh.tier}.`;
+  const said = tiers.map((tier) => `${tier.tier}: ${tier.state}${tier.reason === undefined ? "" : ` (${tier.reason})`}`).join(", ");
+  const then = failures === undefined ? (loading ? "a load is under way" : "a read loads") : `its loader failed ${failures.count} times in a row`;
+  return `${said}; ${then}.`;
+}

@@ -1,0 +1,182 @@
+import type { Clock, Timer } from "../clock.js";
+import type { Held } from "../entries/held.js";
+import type { LogFollower } from "../invalidation/follower.js";
+import type { Head } from "../invalidation/record.js";
+import type { Recorder } from "../stats.js";
+import type { TierGuard } from "../tiers/guard.js";
+import type { LeaseAnswer, SharedTier } from "../tiers/shared.js";
+import type { Flight } from "./flight.js";
+import type { ReadSpec, SharedEntries } from "./shared-entries.js";
+
+/** Without a word from the holder, the lease is asked for again this often: the wake-up may have been lost. Milliseconds. */
+const RECHECK = 250;
+
+/** The right to load a key, held by this process and renewed until it is filled or released. */
+export interface Lease {
+  /** The log's position when it was granted: before the load begins. */
+  readonly position: number;
+  readonly fence: number;
+  /** Stores the entry if the lease still stands. `failed`: the tier did not say. Ends the lease. */
+  fill(bytes: Uint8Array, ttl: number): Promise<"filled" | "refused" | "failed">;
+  /** As `fill`, for a written value: other processes' copies go in the same step. The log's head after it. */
+  commit(bytes: Uint8Array, ttl: number): Promise<Head | undefined>;
+  /** Gives it back without a value, in the background; after an end it does nothing. */
+  release(): void;
+}
+
+interface Answers {
+  /** A stored value past its freshness was found on the way. */
+  stale(held: Held): void;
+  /** A fresh value was found: there is nothing to load. */
+  fresh(held: Held): void;
+  /** Somebody else loads, and is waited for. */
+  waiting(): void;
+}
+
+/** Leases of one cache in its shared tier. */
+export class SharedLeases {
+  readonly #tier: SharedTier;
+  readonly #guard: TierGuard;
+  readonly #clock: Clock;
+  readonly #recorder: Recorder;
+  readonly #follower: LogFollower;
+  readonly #entries: SharedEntries;
+  readonly #origin: string;
+  readonly #ttl: number;
+  #granted = 0;
+
+  constructor(init: {
+    tier: SharedTier;
+    guard: TierGuard;
+    clock: Clock;
+    recorder: Recorder;
+    follower: LogFollower;
+    entries: SharedEntries;
+    origin: string;
+    ttl: number;
+  }) {
+    this.#tier = init.tier;
+    this.#guard = init.guard;
+    this.#clock = init.clock;
+    this.#recorder = init.recorder;
+    this.#follower = init.follower;
+    this.#entries = init.entries;
+    this.#origin = init.origin;
+    this.#ttl = init.ttl;
+  }
+
+  /**
+   * The lease; or "answered" when somebody else's fill (or a stale value) has answered the flight; or `undefined`
+   * when the tier is down, or the wait has been as long as a load may take: then the load goes on without.
+   *
+   * A dead holder's lease runs out in the tier, so waiting always ends; a living one renews it, and its fill or
+   * release wakes those who wait.
+   */
+  async obtain(flight: Flight, seen: Uint8Array | undefined, spec: ReadSpec, answers: Answers): Promise<Lease | "answered" | undefined> {
+    const token = this.#token();
+    const giveUpAt = this.#clock.now() + spec.policy.hardTimeout;
+    let known = seen;
+    while (!flight.aborted) {
+      let answer: LeaseAnswer;
+      try {
+        const stamp = known;
+        answer = await this.#guard.call("leases.acquire", () => this.#tier.leases.acquire(flight.key, { token, ttl: this.#ttl, seen: stamp }));
+      } catch {
+        return undefined;
+      }
+      this.#follower.saw(answer.head.position);
+      switch (answer.state) {
+        case "won":
+          return this.#held(flight.key, token, answer.head.position, answer.fence, spec.policy.hardTimeout);
+        case "filled": {
+          const found = await this.#entries.examine(flight.key, answer.value, answer.head, spec);
+          if (found.state === "down") return undefined;
+          if (found.state === "fresh") {
+            answers.fresh(found.held);
+            return "answered";
+          }
+          if (found.state === "stale") answers.stale(found.held);
+          known = found.state === "stale" ? found.held.fields.stamp : found.stamp;
+          break;
+        }
+        case "held":
+          // Somebody else refreshes what this flight has answered with: that is enough.
+          if (flight.answered) return "answered";
+          if (this.#clock.now() >= giveUpAt) return undefined;
+          answers.waiting();
+          await this.#follower.settled(flight.key, Math.max(1, Math.min(answer.remaining + 1, RECHECK)));
+      }
+    }
+    return undefined;
+  }
+
+  /** A writer's lease: granted whoever holds it, so that no load which began before can fill. */
+  async takeOver(key: string, ttl: number): Promise<Lease | undefined> {
+    const token = this.#token();
+    try {
+      const answer = await this.#guard.call("leases.acquire", () => this.#tier.leases.acquire(key, { token, ttl: this.#ttl, takeOver: true }));
+      return answer.state === "won" ? this.#held(key, token, answer.head.position, answer.fence, ttl) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #token(): string {
+    this.#granted += 1;
+    return `${this.#origin}.${this.#granted}`;
+  }
+
+  #held(key: string, token: string, position: number, fence: number, longest: number): Lease {
+    const { leases } = this.#tier;
+    const until = this.#clock.now() + longest;
+    let ended = false;
+    let timer: Timer | undefined;
+    const renew = (): void => {
+      if (ended || this.#clock.now() >= until) return;
+      this.#guard.call("leases.renew", () => leases.renew(key, token, this.#ttl)).then(
+        // Lost: the fill will be refused. There is nothing to tell the loader: its value still answers its callers.
+        (still) => (still ? schedule() : undefined),
+        () => schedule(),
+      );
+    };
+    const schedule = (): void => {
+      if (!ended) timer = this.#clock.after(this.#ttl / 3, renew);
+    };
+    const end = (): boolean => {
+      if (ended) return false;
+      ended = true;
+      timer?.cancel();
+      return true;
+    };
+    schedule();
+    return {
+      position,
+      fence,
+      fill: async (bytes, ttl) => {
+        if (!end()) return "refused";
+        try {
+          return (await this.#guard.call("leases.fill", () => leases.fill(key, token, bytes, ttl))) ? "filled" : "refused";
+        } catch {
+          // Counted and told by the guard. Whether it was stored is unknown; if it was, it passed the fence.
+          return "failed";
+        }
+      },
+      commit: async (bytes, ttl) => {
+        if (!end()) return undefined;
+        try {
+          return await this.#guard.call("leases.commit", () => leases.commit(key, token, bytes, ttl, this.#origin));
+        } catch {
+          // Counted and told by the guard. The writer invalidates, whatever came of it.
+          return undefined;
+        }
+      },
+      release: () => {
+        if (!end()) return;
+        this.#guard.call("leases.release", () => leases.release(key, token)).catch((error: unknown) => {
+          // The lease runs out by itself.
+          this.#recorder.emit({ type: "background-failed", what: `release of the lease on ${key}`, error });
+        });
+      },
+    };
+  }
+}

@@ -1,0 +1,547 @@
+import type { LoadOptions } from "../api.js";
+import type { Clock } from "../clock.js";
+import { toMilliseconds } from "../duration.js";
+import type { EntryFields } from "../entries/entry.js";
+import { encodeEnvelope, newStamp } from "../entries/envelope.js";
+import { lifetime, type Held } from "../entries/held.js";
+import { CacheError } from "../errors.js";
+import type { MissReason } from "../events.js";
+import type { Marks } from "../invalidation/marks.js";
+import type { PendingOperations } from "../invalidation/pending.js";
+import type { KeyInput } from "../keys.js";
+import { resolveTtl } from "../schedule.js";
+import type { Recorder } from "../stats.js";
+import type { Kept, LocalEntries } from "../tiers/local-entries.js";
+import type { Backoff } from "./backoff.js";
+import type { BatchItem } from "./batch.js";
+import { FailSignal, LoadContext } from "./context.js";
+import { Flight, type Flights, type Outcome } from "./flight.js";
+import type { LoadGate } from "./gate.js";
+import type { Lease, SharedLeases } from "./lease.js";
+import type { ReadSpec, SharedEntries } from "./shared-entries.js";
+
+/** All that one load needs to know besides its key. */
+export interface LoadSpec extends ReadSpec {
+  readonly load: (context: LoadContext) => unknown;
+  /** Whether the load takes a place at the gate; false when its caller has taken one for a whole batch. */
+  readonly gated: boolean;
+  /** Canonical tags every entry of this spec carries. */
+  readonly tags: readonly string[];
+  readonly tagsOf: ((value: unknown) => readonly string[]) | undefined;
+  readonly encodeTag: (tag: KeyInput) => string;
+  readonly etag: string | undefined;
+  /** The batch it is an item of. */
+  readonly batch: BatchItem | undefined;
+}
+
+export interface LoadsParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly recorder: Recorder;
+  readonly marks: Marks;
+  readonly local: LocalEntries;
+  readonly pending: PendingOperations;
+  readonly flights: Flights;
+  readonly gate: LoadGate;
+  readonly backoff: Backoff;
+  /** The shared tier's entries and leases, when there is one. */
+  readonly shared: { readonly entries: SharedEntries; readonly leases: SharedLeases } | undefined;
+  readonly invalidations: { readonly position: number };
+}
+
+interface Made {
+  readonly kept: Kept;
+  readonly fields: EntryFields;
+}
+
+/**
+ * How a miss becomes a value: flight → shared tier → lease → gate → loader → fill.
+ *
+ * What holds between two awaits, for implementers:
+ * 1. The flight is in the registry, and the key's fence stands, before anything is awaited.
+ * 2. An invalidation that is applied meanwhile takes the flight out of the registry (later readers start anew)
+ *    and raises the fence (nothing older is stored in memory).
+ * 3. The position an entry carries is read with the lease, before the loader starts: what is invalidated after
+ *    that hits the entry, whenever and wherever it is stored.
+ * 4. The shared tier stores it only while the lease is held; every invalidation and write of the key ends it.
+ */
+export class Loads {
+  readonly #parts: LoadsParts;
+
+  constructor(parts: LoadsParts) {
+    this.#parts = parts;
+  }
+
+  /** The value by whatever way: see the class. Never called when memory has a fresh one. */
+  get(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    const look = this.#parts.local.look(path);
+    const { held } = look;
+    const now = this.#parts.clock.now();
+    if (held !== undefined && look.state !== "suspect") {
+      if (look.state === "fresh" || look.state === "early") {
+        if (look.state === "early") this.refreshBehind(path, spec, held);
+        return this.#serve(path, held, false);
+      }
+      if (now < held.retryAt && servable(held, now)) return this.#serve(path, held, true);
+      if (now < held.revalidateUntil) {
+        this.refreshBehind(path, spec, held);
+        return this.#serve(path, held, true);
+      }
+    }
+    // With the log unheard for longer than memory may be believed, not even a failed load makes it the answer.
+    const believed = look.state === "suspect" && !this.#parts.local.isTrusted(now) ? undefined : held;
+    return this.#join(this.#flight(path, spec, look.reason, believed), spec, options);
+  }
+
+  /** Loads whatever is stored. The caller has made the stored entries stale everywhere. */
+  fresh(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    const look = this.#parts.local.look(path);
+    return this.#join(this.#start(path, spec, "bypass", look.held, false), spec, options);
+  }
+
+  /** Starts a load for nobody in particular, unless one is under way. */
+  refreshBehind(path: string, spec: LoadSpec, held: Held): void {
+    // Not again for this entry before it expires: whoever holds the lease, or this load, brings the next one.
+    held.refreshAt = held.freshUntil;
+    if (this.#parts.flights.get(path) !== undefined || this.#parts.backoff.refusal(path) !== undefined) return;
+    this.#start(path, spec, "expired", held, true);
+  }
+
+  #serve(path: string, held: Held, stale: boolean): Promise<unknown> {
+    this.#parts.recorder.hit(held.counters, path, "memory", stale);
+    return Promise.resolve(this.#parts.local.give(held.value, held.mutable));
+  }
+
+  /** The flight to join: one that began after the newest invalidation, else a new one. */
+  #flight(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined): Flight {
+    const flight = this.#parts.flights.get(path);
+    // One that has answered with a stale value was an answer to those who waited: what may be served is judged anew.
+    return flight === undefined || flight.answered ? this.#start(path, spec, reason, held, false) : flight;
+  }
+
+  #start(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined, background: boolean): Flight {
+    const { pending, flights } = this.#parts;
+    const flight = new Flight({
+      key: path,
+      pending: pending.begin(path),
+      background,
+      stale: held,
+      reason,
+      version: this.#parts.marks.version,
+      whenAbandoned: (abandoned) => {
+        flights.leave(abandoned);
+        abandoned.abort(new CacheError("ERR_CACHE_TIMEOUT", `Nobody waits for ${path} any more`));
+      },
+    });
+    const { batch } = spec;
+    if (batch !== undefined) {
+      batch.begin();
+      flight.answer.then(batch.decide, batch.decide);
+    }
+    flights.start(flight, () => this.#run(flight, spec));
+    return flight;
+  }
+
+  async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    const { marks, recorder, local } = this.#parts;
+    const joined = flight.joined;
+    const version = marks.version;
+    let outcome: Outcome;
+    try {
+      outcome = await this.#wait(flight, spec, options);
+    } catch (error) {
+      recorder.miss(spec.counters, flight.key, flight.reason);
+      throw error;
+    }
+    // A tag, prefix or pattern invalidated between the flight's start and this caller's: the old answer is for those
+    // who came before it. (A key's invalidation has detached the flight already.)
+    if (joined && version !== flight.version && this.#isOutdated(flight.key, outcome)) {
+      this.#parts.flights.leave(flight);
+      return this.#join(this.#flight(flight.key, spec, flight.reason, undefined), spec, options);
+    }
+    if (joined) recorder.coalesced(spec.counters, flight.key, "process");
+    if (outcome.from === "load") recorder.miss(spec.counters, flight.key, flight.reason);
+    else recorder.hit(spec.counters, flight.key, outcome.from, outcome.stale);
+    return outcome.raw ? outcome.value : local.give(outcome.value, outcome.mutable);
+  }
+
+  /** Whether an answer has been invalidated; a stale one only by a hard invalidation, as it may be served after a soft one. */
+  #isOutdated(key: string, { entry, stale }: Outcome): boolean {
+    const { state } = this.#parts.marks.judge(key, entry);
+    return state === "hard" || (state === "soft" && !stale);
+  }
+
+  /** The flight's answer, or what this caller's own limits make of its lateness. */
+  #wait(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<Outcome> {
+    const leave = flight.join();
+    const soft = spec.policy.softTimeout;
+    const { signal, waitTimeout } = options;
+    if (soft === Number.POSITIVE_INFINITY && waitTimeout === undefined && signal === undefined) return flight.answer;
+    const { clock } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const timers = [
+        soft === Number.POSITIVE_INFINITY ? undefined : clock.after(soft, () => this.#serveLate(flight, end, resolve), true),
+        waitTimeout === undefined
+          ? undefined
+          : clock.after(
+              toMilliseconds(waitTimeout, "waitTimeout"),
+              () => {
+                if (this.#serveLate(flight, end, resolve)) return;
+                // Were it ended now, a source slower than its callers' patience would never be cached.
+                flight.adopt();
+                end();
+                reject(new CacheError("ERR_CACHE_TIMEOUT", `${flight.key} was not loaded within ${String(waitTimeout)}`));
+              },
+              true,
+            ),
+      ];
+      const aborted = (): void => {
+        end();
+        reject(signal?.reason as Error);
+      };
+      const end = (): void => {
+        for (const timer of timers) timer?.cancel();
+        signal?.removeEventListener("abort", aborted);
+        leave();
+      };
+      if (signal?.aborted === true) {
+        aborted();
+        return;
+      }
+      signal?.addEventListener("abort", aborted, { once: true });
+      flight.answer.then(
+        (outcome) => {
+          end();
+          resolve(outcome);
+        },
+        (error: unknown) => {
+          end();
+          reject(error as Error);
+        },
+      );
+    });
+  }
+
+  #serveLate(flight: Flight, end: () => void, resolve: (outcome: Outcome) => void): boolean {
+    const { stale } = flight;
+    if (stale === undefined || !servable(stale, this.#parts.clock.now()) || !this.#stands(flight, stale)) return false;
+    // The load goes on for the next caller: this one leaves without ending it.
+    flight.adopt();
+    end();
+    resolve(staleOutcome(stale));
+    return true;
+  }
+
+  async #run(flight: Flight, spec: LoadSpec): Promise<void> {
+    let lease: Lease | undefined;
+    try {
+      const { shared } = this.#parts;
+      if (shared !== undefined) {
+        const way = await this.#askShared(flight, spec, shared);
+        if (way === "answered") return;
+        lease = way;
+      }
+      await this.#load(flight, spec, lease);
+    } catch (error) {
+      lease?.release();
+      this.#fail(flight, spec, error);
+    }
+  }
+
+  /** Reads the shared tier and takes the lease; `undefined` when the tier is down and the load goes on without. */
+  async #askShared(
+    flight: Flight,
+    spec: LoadSpec,
+    shared: NonNullable<LoadsParts["shared"]>,
+  ): Promise<Lease | "answered" | undefined> {
+    let seen: Uint8Array | undefined;
+    if (flight.reason !== "bypass") {
+      const found = await shared.entries.find(flight.key, spec);
+      if (found.state === "down") return undefined;
+      if (found.state === "fresh" && !this.#isToReplace(flight, found.held)) {
+        this.#promote(flight, found.held, false);
+        return "answered";
+      }
+      if (found.state === "fresh") {
+        seen = found.held.fields.stamp;
+      } else if (found.state === "stale") {
+        this.#considerStale(flight, found.held);
+        seen = found.held.fields.stamp;
+      } else {
+        seen = found.stamp;
+        if (flight.reason === "cold") flight.reason = found.reason;
+        // What memory kept as suspect is disproved by a tier that has no such entry. (What it kept as stale is not:
+        // a tier may have lost it, and its invalidation would have been heard.)
+        if (found.reason !== "cold" || flight.reason === "suspect") flight.stale = undefined;
+      }
+    }
+    const refused = this.#parts.backoff.refusal(flight.key);
+    if (refused !== undefined) throw refused.error;
+    return shared.leases.obtain(flight, seen, spec, {
+      stale: (held) => this.#considerStale(flight, held),
+      fresh: (held) => this.#promote(flight, held, true),
+      waiting: () => spec.batch?.decide(),
+    });
+  }
+
+  /**
+   * An early refresh finds the entry it is to replace, still fresh. One that only memory keeps for a shorter time
+   * is not replaced but read anew.
+   */
+  #isToReplace({ background, stale }: Flight, found: Held): boolean {
+    if (!background || stale === undefined || this.#parts.clock.now() >= stale.freshUntil) return false;
+    return stale.freshUntil >= stale.staleFrom && sameStamp(stale.fields.stamp, found.fields.stamp);
+  }
+
+  #promote(flight: Flight, held: Held, waited: boolean): void {
+    if (waited) this.#parts.recorder.coalesced(held.counters, flight.key, "cluster");
+    this.#keep(flight, held);
+    flight.resolve({ value: held.value, mutable: held.mutable, from: "shared", stale: false, raw: false, entry: held });
+  }
+
+  /** A stale value was found: it may answer at once, and the flight goes on as a refresh. */
+  #considerStale(flight: Flight, held: Held): void {
+    flight.stale = held;
+    const now = this.#parts.clock.now();
+    if (flight.answered || now >= held.revalidateUntil || flight.reason === "bypass") return;
+    this.#keep(flight, held);
+    flight.adopt();
+    flight.resolve(staleOutcome(held));
+  }
+
+  #keep(flight: Flight, held: Held): boolean {
+    if (held.position < flight.pending.fencedAt) {
+      this.#parts.recorder.refused(held.counters, flight.key, "memory", "fenced");
+      return false;
+    }
+    return this.#parts.local.keep(flight.key, held);
+  }
+
+  async #load(flight: Flight, spec: LoadSpec, lease: Lease | undefined): Promise<void> {
+    const { gate, backoff, recorder, clock, local } = this.#parts;
+    const refused = backoff.refusal(flight.key);
+    if (refused !== undefined) throw refused.error;
+    const leave = spec.gated ? await gate.enter(() => flight.signal) : undefined;
+    if (flight.aborted) {
+      leave?.();
+      flight.throwIfAborted();
+    }
+    const position = lease?.position ?? this.#parts.invalidations.position;
+    const context = new LoadContext({
+      key: flight.key,
+      previous: flight.stale && {
+        value: local.give(flight.stale.value, flight.stale.mutable),
+        etag: flight.stale.fields.etag,
+        age: clock.now() - flight.stale.createdAt,
+      },
+      signal: () => flight.signal,
+      encodeTag: spec.encodeTag,
+    });
+    const started = clock.now();
+    let value: unknown;
+    try {
+      value = await this.#bounded(flight, spec, context);
+    } catch (error) {
+      const thrown = error instanceof FailSignal ? error.error : error;
+      recorder.loadFailed(spec.counters, flight.key, clock.now() - started, thrown, flight.background);
+      if (!flight.givenUp) backoff.failed(flight.key, error instanceof FailSignal ? error : describe(error));
+      throw error;
+    } finally {
+      leave?.();
+    }
+    const took = clock.now() - started;
+    recorder.loaded(spec.counters, flight.key, took, flight.background || flight.answered);
+    backoff.succeeded(flight.key);
+    await this.#fill(flight, spec, lease, context, value, took, position);
+  }
+
+  /** The loader's result, or `ERR_CACHE_TIMEOUT` after the hard timeout; what comes later is dropped. */
+  async #bounded(flight: Flight, spec: LoadSpec, context: LoadContext): Promise<unknown> {
+    const running = spec.load(context);
+    if (!isThenable(running)) return running;
+    const limit = spec.policy.hardTimeout;
+    return new Promise((resolve, reject) => {
+      const timer = this.#parts.clock.after(
+        limit,
+        () => {
+          flight.timedOut = true;
+          flight.abort(new CacheError("ERR_CACHE_TIMEOUT", `The load of ${flight.key} took longer than ${limit} ms`));
+        },
+        !flight.background,
+      );
+      flight.whenAborted((reason) => {
+        timer.cancel();
+        spec.batch?.abort(reason);
+        reject(reason as Error);
+      });
+      running.then(
+        (value) => {
+          timer.cancel();
+          resolve(value);
+        },
+        (error: unknown) => {
+          timer.cancel();
+          reject(error as Error);
+        },
+      );
+    });
+  }
+
+  async #fill(
+    flight: Flight,
+    spec: LoadSpec,
+    lease: Lease | undefined,
+    context: LoadContext,
+    value: unknown,
+    took: number,
+    position: number,
+  ): Promise<void> {
+    const made = context.skipped ? undefined : this.#make(flight, spec, context, value, took, position);
+    if (made === undefined) {
+      if (context.skipped) this.#parts.recorder.refused(spec.counters, flight.key, "memory", "skipped");
+      lease?.release();
+      flight.resolve({ value, mutable: false, from: "load", stale: false, raw: true, entry: { position, tags: context.decidedTags } });
+      return;
+    }
+    const { kept, fields } = made;
+    const createdAt = this.#parts.clock.now();
+    const outcome: Outcome = { value: kept.value, mutable: kept.mutable, from: "load", stale: false, raw: false, entry: { position, tags: fields.tags } };
+    if (lease !== undefined && !(await this.#fillShared(flight, spec, lease, fields))) {
+      flight.resolve(outcome);
+      return;
+    }
+    this.#keep(flight, this.#parts.local.hold(kept, fields, createdAt, position, spec.policy, spec.counters));
+    flight.resolve(outcome);
+  }
+
+  /** False: the fill was refused, and memory must not have it either. A tier that failed leaves memory its copy. */
+  async #fillShared(flight: Flight, spec: LoadSpec, lease: Lease, fields: EntryFields): Promise<boolean> {
+    const { recorder, clock } = this.#parts;
+    const ttl = Math.min(fields.ttl, spec.policy.sharedTtl);
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeEnvelope({ ...fields, ttl }, clock.wall());
+    } catch (error) {
+      recorder.refused(spec.counters, flight.key, "shared", "unstorable", error);
+      lease.release();
+      return false;
+    }
+    const ended = await lease.fill(bytes, Math.max(1, Math.ceil(lifetime({ ...fields, ttl }))));
+    if (ended === "filled") recorder.stored(spec.counters, flight.key, "shared", bytes.length, ttl);
+    else recorder.refused(spec.counters, flight.key, "shared", ended === "refused" ? "fenced" : "error");
+    return ended !== "refused";
+  }
+
+  /** The entry of a loaded value; `undefined`, and told, when it cannot or must not be stored: a loader that answered never fails its callers. */
+  #make(flight: Flight, spec: LoadSpec, context: LoadContext, value: unknown, took: number, position: number): Made | undefined {
+    const { local, recorder } = this.#parts;
+    const { stale } = flight;
+    try {
+      const unchanged = context.unchanged ? stale : undefined;
+      const kept = unchanged ?? local.secure(value);
+      const tags = [...spec.tags, ...context.decidedTags, ...(spec.tagsOf?.(value) ?? [])];
+      const ttl = this.ttl(flight.key, value, spec, context.decidedTtl);
+      if (ttl <= 0) {
+        recorder.refused(spec.counters, flight.key, "memory", "skipped");
+        return undefined;
+      }
+      const fields = makeFields(kept.value, spec, {
+        ttl,
+        loadCost: took,
+        position,
+        tags: unchanged === undefined ? tags : [...tags, ...unchanged.tags],
+        etag: context.decidedEtag ?? spec.etag ?? unchanged?.fields.etag,
+      });
+      return { kept, fields };
+    } catch (error) {
+      const unstorable = error instanceof CacheError && error.code === "ERR_CACHE_VALUE";
+      recorder.refused(spec.counters, flight.key, "memory", unstorable ? "unstorable" : "error", error);
+      return undefined;
+    }
+  }
+
+  /** How long the value is fresh: the loader's word, else the policy's, capped and jittered. */
+  ttl(path: string, value: unknown, spec: ReadSpec, decided: number | undefined): number {
+    const { clock, random } = this.#parts;
+    const { policy } = spec;
+    const negative = value === null || value === undefined ? policy.negativeTtl : undefined;
+    const ttl = Math.min(decided ?? negative ?? resolveTtl(policy.ttl, value, path, clock.wall()), policy.maxTtl);
+    return policy.jitter === 0 ? ttl : ttl * (1 - policy.jitter * random());
+  }
+
+  #fail(flight: Flight, spec: LoadSpec, thrown: unknown): void {
+    const { clock, recorder } = this.#parts;
+    const error = thrown instanceof FailSignal ? thrown.error : thrown;
+    const { stale } = flight;
+    const now = clock.now();
+    if (stale !== undefined && !flight.givenUp && servable(stale, now)) stale.retryAt = now + spec.policy.staleThrottle;
+    if (flight.answered) return;
+    if (stale !== undefined && now < stale.errorUntil && this.#stands(flight, stale) && this.#covers(spec, thrown)) {
+      this.#keep(flight, stale);
+      flight.resolve(staleOutcome(stale));
+      return;
+    }
+    if (flight.background) recorder.emit({ type: "background-failed", what: `refresh of ${flight.key}`, error });
+    flight.reject(describe(error));
+  }
+
+  /** Whether the stale value has not been removed (a hard invalidation) since the flight took it. */
+  #stands(flight: Flight, stale: Held): boolean {
+    return flight.pending.removedAt <= stale.position && this.#parts.marks.judge(flight.key, stale).state !== "hard";
+  }
+
+  /** Whether the failure is one that stale-if-error is for. Being overloaded, and `context.fail`, always are. */
+  #covers(spec: LoadSpec, thrown: unknown): boolean {
+    if (thrown instanceof FailSignal || spec.policy.staleWhen === undefined) return true;
+    if (thrown instanceof CacheError && thrown.code === "ERR_CACHE_OVERLOADED") return true;
+    try {
+      return spec.policy.staleWhen(thrown);
+    } catch (error) {
+      this.#parts.recorder.emit({ type: "background-failed", what: "staleIfError.when", error });
+      return false;
+    }
+  }
+}
+
+/** The fields of an entry made now. */
+export function makeFields(
+  value: unknown,
+  spec: ReadSpec,
+  made: { ttl: number; loadCost: number; position: number; tags: readonly string[]; etag: string | undefined },
+): EntryFields {
+  return {
+    value,
+    stamp: newStamp(),
+    ttl: made.ttl,
+    staleWhileRevalidate: spec.policy.staleWhileRevalidate,
+    staleIfError: spec.policy.staleIfError,
+    loadCost: made.loadCost,
+    position: made.position,
+    tags: [...new Set(made.tags)],
+    fingerprint: spec.fingerprint,
+    etag: made.etag,
+    sliding: spec.policy.sliding,
+  };
+}
+
+function staleOutcome(held: Held): Outcome {
+  return { value: held.value, mutable: held.mutable, from: "memory", stale: true, raw: false, entry: held };
+}
+
+function sameStamp(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function servable(held: Held, now: number): boolean {
+  return now < Math.max(held.revalidateUntil, held.errorUntil);
+}
+
+/** The loader's own error by identity; a thrown nothing becomes an error, or no caller could tell it from success. */
+function describe(error: unknown): unknown {
+  if (error !== undefined && error !== null) return error;
+  return new CacheError("ERR_CACHE_LOAD", `A loader threw ${String(error)}`, { cause: error });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

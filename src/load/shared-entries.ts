@@ -1,0 +1,155 @@
+import type { Clock } from "../clock.js";
+import { decodeEnvelope, STAMP_LENGTH, STAMP_OFFSET, type Envelope } from "../entries/envelope.js";
+import type { Held } from "../entries/held.js";
+import type { MissReason } from "../events.js";
+import type { LogFollower } from "../invalidation/follower.js";
+import { judgeFetched, marksOf, type Marks, type Verdict } from "../invalidation/marks.js";
+import type { Head } from "../invalidation/record.js";
+import type { Unsent } from "../invalidation/unsent.js";
+import type { ResolvedPolicy } from "../policy.js";
+import type { Counters, Recorder } from "../stats.js";
+import type { TierGuard } from "../tiers/guard.js";
+import type { LocalEntries } from "../tiers/local-entries.js";
+import type { SharedTier } from "../tiers/shared.js";
+import { SharedReader, type SharedAnswer } from "./shared-reader.js";
+
+/** What a reader of the shared tier brings along. */
+export interface ReadSpec {
+  readonly policy: ResolvedPolicy;
+  readonly counters: Counters;
+  readonly fingerprint: number;
+  /** Checks (and may replace) a value that comes from outside this process; `undefined` when it is refused. */
+  readonly accept: ((value: unknown) => Promise<{ readonly value: unknown } | undefined>) | undefined;
+}
+
+/** What the shared tier holds of a key. */
+export type Found =
+  | { readonly state: "fresh"; readonly held: Held; readonly bytes: number }
+  | { readonly state: "stale"; readonly held: Held; readonly bytes: number }
+  /** `stamp` of the entry that is there and of no use, for the lease. */
+  | { readonly state: "miss"; readonly reason: MissReason; readonly stamp: Uint8Array | undefined }
+  /** The tier did not answer. */
+  | { readonly state: "down" };
+
+/** Entries of the shared tier: read, decoded, judged. Nothing here throws what the tier or its bytes threw. */
+export class SharedEntries {
+  readonly #tier: SharedTier;
+  readonly #guard: TierGuard;
+  readonly #follower: LogFollower;
+  readonly #marks: Marks;
+  readonly #unsent: Unsent;
+  readonly #local: LocalEntries;
+  readonly #clock: Clock;
+  readonly #recorder: Recorder;
+  readonly #reader: SharedReader;
+
+  constructor(init: {
+    tier: SharedTier;
+    guard: TierGuard;
+    follower: LogFollower;
+    marks: Marks;
+    unsent: Unsent;
+    local: LocalEntries;
+    clock: Clock;
+    recorder: Recorder;
+  }) {
+    this.#tier = init.tier;
+    this.#guard = init.guard;
+    this.#follower = init.follower;
+    this.#marks = init.marks;
+    this.#unsent = init.unsent;
+    this.#local = init.local;
+    this.#clock = init.clock;
+    this.#recorder = init.recorder;
+    this.#reader = new SharedReader(init.tier, init.guard);
+  }
+
+  async find(path: string, spec: ReadSpec): Promise<Found> {
+    let answer: SharedAnswer;
+    try {
+      answer = await this.#reader.read(path);
+    } catch {
+      return { state: "down" };
+    }
+    return this.examine(path, answer.bytes, answer.head, spec);
+  }
+
+  /**
+   * Judges stored bytes. `head` must have been read with them in one step: a key invalidated up to it is not
+   * there any more (or flagged), and every other mark up to `head.control` is applied here before judging. So what
+   * passes is known good up to `head.position`.
+   */
+  async examine(path: string, bytes: Uint8Array | undefined, head: Head | undefined, spec: ReadSpec): Promise<Found> {
+    if (head !== undefined) this.#follower.saw(head.position);
+    if (bytes === undefined) return { state: "miss", reason: "cold", stamp: undefined };
+    const stamp = stampSeen(bytes);
+    const envelope = this.#decode(path, bytes, stamp);
+    if (envelope === undefined) return { state: "miss", reason: "corrupt", stamp };
+    // One from the future is of a history that was lost: no invalidation of this one would ever hit it.
+    const { position } = envelope;
+    if (head === undefined || position < head.floor || position > head.position) return { state: "miss", reason: "forgotten", stamp };
+    if (envelope.fingerprint !== spec.fingerprint) return { state: "miss", reason: "version", stamp };
+    if (this.#unsent.hits(path, envelope.tags)) return { state: "miss", reason: "invalidated-key", stamp };
+    const verdict = await this.#judge(path, envelope, head);
+    if (verdict === undefined) return { state: "down" };
+    if (verdict.state === "hard") return { state: "miss", reason: verdict.reason, stamp };
+    const accepted = spec.accept === undefined ? envelope : await spec.accept(envelope.value);
+    if (accepted === undefined) return { state: "miss", reason: "version", stamp };
+    return this.#held(accepted.value, envelope, verdict, head, spec, bytes.length);
+  }
+
+  #decode(path: string, bytes: Uint8Array, stamp: Uint8Array | undefined): Envelope | undefined {
+    try {
+      return decodeEnvelope(bytes);
+    } catch (error) {
+      this.#recorder.foundCorrupt(path, error);
+      if (stamp !== undefined) {
+        // Healing is a courtesy to other readers; the next fill heals it as well. The guard tells of a failure.
+        this.#guard.call("store.discard", () => this.#tier.store.discard(path, stamp)).catch(() => undefined);
+      }
+      return undefined;
+    }
+  }
+
+  async #judge(path: string, envelope: Envelope, head: Head): Promise<Verdict | undefined> {
+    if (envelope.position >= head.control) return { state: "valid" };
+    if (!(await this.#follower.reach(head.control))) return undefined;
+    const verdict = this.#marks.judge(path, envelope);
+    if (verdict.state === "hard" || this.#marks.knows(envelope)) return verdict;
+    // Older than this process's memory of the log: its marks are asked for.
+    const asked = marksOf(path, envelope.tags);
+    try {
+      const positions = await this.#guard.call("store.marks", () => this.#tier.store.marks(asked));
+      const fetched = judgeFetched(asked, positions, envelope.position);
+      return fetched.state === "valid" ? verdict : fetched;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #held(value: unknown, envelope: Envelope, verdict: Verdict, head: Head, spec: ReadSpec, bytes: number): Found {
+    const now = this.#clock.now();
+    // A wall clock that lags behind the writer's gives no entry more than its ttl from here.
+    const age = Math.max(0, this.#clock.wall() - envelope.createdWall);
+    const soft = envelope.softStale || verdict.state === "soft";
+    // A soft verdict comes from a mark between the two positions: risen above it, memory would forget it.
+    const position = verdict.state === "soft" ? envelope.position : Math.max(envelope.position, head.position);
+    const createdAt = envelope.sliding ? now : now - age;
+    let kept;
+    try {
+      kept = this.#local.secure(value);
+    } catch {
+      return { state: "miss", reason: "corrupt", stamp: envelope.stamp };
+    }
+    const { createdWall: _created, softStale: _soft, ...fields } = envelope;
+    const held = this.#local.hold(kept, { ...fields, value: kept.value }, createdAt, position, spec.policy, spec.counters);
+    if (soft) held.soften(now);
+    return now < held.freshUntil ? { state: "fresh", held, bytes } : { state: "stale", held, bytes };
+  }
+}
+
+/** What the tier takes for the stamp, whatever the bytes are: foreign ones that could not be named would be offered again and again. */
+function stampSeen(bytes: Uint8Array): Uint8Array | undefined {
+  const end = STAMP_OFFSET + STAMP_LENGTH;
+  return bytes.length < end ? undefined : bytes.slice(STAMP_OFFSET, end);
+}

@@ -1,0 +1,56 @@
+import type { TierGuard } from "../tiers/guard.js";
+import type { SharedTier } from "../tiers/shared.js";
+import type { Head } from "../invalidation/record.js";
+
+/** Keys asked for in one command. */
+const BATCH = 256;
+
+export interface SharedAnswer {
+  readonly bytes: Uint8Array | undefined;
+  readonly head: Head | undefined;
+}
+
+interface Asked {
+  readonly key: string;
+  readonly resolve: (answer: SharedAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Reads of the shared tier, those of one tick batched into one command with the head they were read at. */
+export class SharedReader {
+  readonly #tier: SharedTier;
+  readonly #guard: TierGuard;
+  #asked: Asked[] = [];
+
+  constructor(tier: SharedTier, guard: TierGuard) {
+    this.#tier = tier;
+    this.#guard = guard;
+  }
+
+  read(key: string): Promise<SharedAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ key, resolve, reject });
+      if (this.#asked.length === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    for (let start = 0; start < asked.length; start += BATCH) this.#send(asked.slice(start, start + BATCH));
+  }
+
+  #send(batch: readonly Asked[]): void {
+    const keys = batch.map((one) => one.key);
+    this.#guard
+      .call("store.read", () => this.#tier.store.read(keys))
+      .then(
+        ({ values, head }) => {
+          for (const [index, one] of batch.entries()) one.resolve({ bytes: values[index], head });
+        },
+        (error: unknown) => {
+          for (const one of batch) one.reject(error);
+        },
+      );
+  }
+}

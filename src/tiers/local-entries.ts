@@ -1,0 +1,208 @@
+import type { Clock } from "../clock.js";
+import { Held } from "../entries/held.js";
+import type { EntryFields } from "../entries/entry.js";
+import { copy, measure, seal, unseal } from "../entries/seal.js";
+import type { MissReason } from "../events.js";
+import type { Marks } from "../invalidation/marks.js";
+import type { Isolation } from "../options.js";
+import type { ResolvedPolicy } from "../policy.js";
+import type { Counters, Recorder } from "../stats.js";
+import type { MemoryTier } from "./memory/memory-tier.js";
+import type { RemovalMemory } from "./memory/removal-memory.js";
+
+/** What memory holds of an entry besides its value and its key, in bytes: the object, its fields, its stamp and tags list. */
+const OVERHEAD = 400;
+
+/** A value made safe to keep: what callers mutate cannot reach it. */
+export interface Kept {
+  readonly value: unknown;
+  readonly mutable: boolean;
+  readonly bytes: number;
+}
+
+/** What memory knows of a key. */
+export interface Look {
+  /**
+   * `fresh`: serve it. `early`: serve it and refresh. `stale`: past its freshness. `suspect`: to be checked against the
+   * shared tier first. `none`: nothing of use.
+   */
+  readonly state: "fresh" | "early" | "stale" | "suspect" | "none";
+  readonly held: Held | undefined;
+  readonly reason: MissReason;
+}
+
+/** The entries of this process, judged against what is known to be invalidated. */
+export class LocalEntries {
+  readonly #memory: MemoryTier<Held> | undefined;
+  readonly #marks: Marks;
+  readonly #clock: Clock;
+  readonly #recorder: Recorder;
+  readonly #removals: RemovalMemory;
+  readonly #isolation: Isolation;
+  readonly #random: () => number;
+  /** Whether memory may answer at all now; false when the log has not been heard for too long. */
+  readonly #trusted: (now: number) => boolean;
+  /** Without a shared tier to ask, an entry older than the marks remember is gone. */
+  readonly #revalidates: boolean;
+  readonly #sizeOf: ((value: unknown) => number) | undefined;
+
+  constructor(init: {
+    memory: MemoryTier<Held> | undefined;
+    marks: Marks;
+    clock: Clock;
+    recorder: Recorder;
+    removals: RemovalMemory;
+    isolation: Isolation;
+    random: () => number;
+    trusted: (now: number) => boolean;
+    revalidates: boolean;
+    sizeOf: ((value: unknown) => number) | undefined;
+  }) {
+    this.#memory = init.memory;
+    this.#marks = init.marks;
+    this.#clock = init.clock;
+    this.#recorder = init.recorder;
+    this.#removals = init.removals;
+    this.#isolation = init.isolation;
+    this.#random = init.random;
+    this.#trusted = init.trusted;
+    this.#revalidates = init.revalidates;
+    this.#sizeOf = init.sizeOf;
+  }
+
+  /** The hot path: the entry if nothing at all is to be said about it. */
+  fresh(path: string): Held | undefined {
+    const held = this.#memory?.get(path);
+    if (held === undefined || held.checked !== this.#marks.version) return undefined;
+    const now = this.#clock.now();
+    return now < held.refreshAt && !held.fields.sliding && this.#trusted(now) ? held : undefined;
+  }
+
+  /** Everything memory can say of a key. */
+  look(path: string): Look {
+    const held = this.#memory?.get(path);
+    if (held === undefined) return { state: "none", held, reason: this.#absence(path) };
+    const now = this.#clock.now();
+    if (!this.#trusted(now)) return { state: "suspect", held, reason: "suspect" };
+    const reason = held.checked === this.#marks.version ? undefined : this.#judge(path, held, now);
+    if (reason === "suspect") return { state: "suspect", held, reason };
+    if (reason !== undefined) return { state: "none", held: undefined, reason };
+    if (now >= held.freshUntil) return { state: "stale", held, reason: "expired" };
+    if (held.fields.sliding) this.#slide(path, held, now);
+    return { state: now >= held.refreshAt ? "early" : "fresh", held, reason: "cold" };
+  }
+
+  /** As `look`, changing nothing and unseen by the policy. */
+  inspect(path: string): Look {
+    const held = this.#memory?.peek(path);
+    if (held === undefined) return { state: "none", held, reason: this.#absence(path) };
+    const now = this.#clock.now();
+    const isKnown = this.#marks.knows(held);
+    if (!isKnown && !this.#revalidates) return { state: "none", held, reason: "forgotten" };
+    if (!isKnown || !this.#trusted(now)) return { state: "suspect", held, reason: "suspect" };
+    const verdict = this.#marks.judge(path, held);
+    if (verdict.state === "hard") return { state: "none", held, reason: verdict.reason };
+    if (verdict.state === "soft") return { state: "stale", held, reason: verdict.reason };
+    return { state: now >= held.freshUntil ? "stale" : "fresh", held, reason: now >= held.freshUntil ? "expired" : "cold" };
+  }
+
+  /**
+   * Makes a value safe to keep.
+   *
+   * @throws CacheError `ERR_CACHE_VALUE` for a value that cannot be stored; with isolation "none" everything can.
+   */
+  secure(value: unknown): Kept {
+    if (this.#isolation === "none") return { value, mutable: false, bytes: this.#sizeOf?.(value) ?? measure(value) };
+    const sealed = seal(value);
+    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: this.#sizeOf(sealed.value) };
+  }
+
+  /** What a caller is handed. */
+  give(value: unknown, mutable: boolean): unknown {
+    if (this.#isolation === "clone") return copy(value);
+    return mutable ? unseal(value) : value;
+  }
+
+  /**
+   * An entry for memory, stored or not.
+   *
+   * @param createdAt on the monotonic clock.
+   */
+  hold(kept: Kept, fields: EntryFields, createdAt: number, position: number, policy: ResolvedPolicy, counters: Counters): Held {
+    const now = this.#clock.now();
+    const freshUntil = Math.min(createdAt + fields.ttl, now + policy.memoryTtl);
+    // XFetch (Vattani et al., VLDB 2015) with the chance drawn once per entry and process: Δ·β·(−ln u) before the end.
+    const early = policy.earlyRefresh === 0 ? 0 : fields.loadCost * policy.earlyRefresh * -Math.log(1 - this.#random());
+    return new Held({
+      ...kept,
+      fields,
+      createdAt,
+      freshUntil,
+      refreshAt: Math.max(now, freshUntil - early),
+      position,
+      checked: -1,
+      counters,
+    });
+  }
+
+  /** Whether memory may be believed at all at `now`: the log was heard not too long ago. */
+  isTrusted(now: number): boolean {
+    return this.#trusted(now);
+  }
+
+  /** Stores it; false when there is no memory tier, or it was refused. The caller has asked the fence. */
+  keep(path: string, held: Held): boolean {
+    if (this.#memory === undefined) return false;
+    const weight = held.bytes + path.length * 2 + OVERHEAD;
+    const stored = this.#memory.set(path, held, weight, held.expiresAt);
+    if (stored) this.#recorder.stored(held.counters, path, "memory", weight, held.freshUntil - this.#clock.now());
+    else this.#recorder.refused(held.counters, path, "memory", "too-large");
+    return stored;
+  }
+
+  /** The key was invalidated at `position`; an entry known good later than that stays. @returns whether one went, or became stale. */
+  invalidate(path: string, soft: boolean, position: number): boolean {
+    const held = this.#memory?.peek(path);
+    if (held === undefined || held.position >= position) return false;
+    if (soft) held.soften(this.#clock.now());
+    else this.#drop(path, "invalidated-key");
+    return true;
+  }
+
+  /** Whether something is stored, of use or not. */
+  holds(path: string): boolean {
+    return this.#memory?.peek(path) !== undefined;
+  }
+
+
+  #absence(path: string): MissReason {
+    return this.#removals.reason(path) ?? "cold";
+  }
+
+  #drop(path: string, reason: MissReason): void {
+    this.#memory?.delete(path);
+    this.#removals.note(path, reason);
+  }
+
+  /** Why it cannot be used, after the log has moved on; softened and dropped entries are so here. */
+  #judge(path: string, held: Held, now: number): MissReason | undefined {
+    if (!this.#marks.knows(held)) {
+      if (this.#revalidates) return "suspect";
+      this.#drop(path, "forgotten");
+      return "forgotten";
+    }
+    const verdict = this.#marks.judge(path, held);
+    if (verdict.state === "hard") {
+      this.#drop(path, verdict.reason);
+      return verdict.reason;
+    }
+    if (verdict.state === "soft") held.soften(now);
+    held.checked = this.#marks.version;
+    return undefined;
+  }
+
+  #slide(path: string, held: Held, now: number): void {
+    held.slide(now);
+    this.#memory?.touch(path, held.expiresAt);
+  }
+}

@@ -1,0 +1,238 @@
+import type { Clock } from "../clock.js";
+import type { EntryFields } from "../entries/entry.js";
+import { encodeEnvelope } from "../entries/envelope.js";
+import { lifetime } from "../entries/held.js";
+import type { Invalidations } from "../invalidation/invalidations.js";
+import type { PendingOperation, PendingOperations } from "../invalidation/pending.js";
+import type { Marks } from "../invalidation/marks.js";
+import type { Head, Mark } from "../invalidation/record.js";
+import type { Lease } from "../load/lease.js";
+import { makeFields, type Loads } from "../load/loads.js";
+import type { ReadSpec } from "../load/shared-entries.js";
+import type { Recorder } from "../stats.js";
+import type { Kept, LocalEntries } from "../tiers/local-entries.js";
+import type { SharedSide } from "../tiers/shared-side.js";
+
+/** What a write brings along: how the entry is made, and what it is called. */
+export interface WriteSpec extends ReadSpec {
+  readonly tags: readonly string[];
+  readonly tagsOf: ((value: unknown) => readonly string[]) | undefined;
+  readonly etag: string | undefined;
+}
+
+/** An entry about to be written. */
+interface Made {
+  readonly path: string;
+  readonly kept: Kept;
+  readonly fields: EntryFields;
+  /** Its envelope; empty without a shared tier. */
+  readonly bytes: Uint8Array;
+  /** How long a shared tier keeps it; whole milliseconds. */
+  readonly life: number;
+}
+
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+/** The write path: values that come from callers rather than from a load. */
+export class Writes {
+  readonly #clock: Clock;
+  readonly #recorder: Recorder;
+  readonly #marks: Marks;
+  readonly #local: LocalEntries;
+  readonly #pending: PendingOperations;
+  readonly #loads: Loads;
+  readonly #invalidations: Invalidations;
+  readonly #shared: SharedSide | undefined;
+
+  constructor(parts: {
+    clock: Clock;
+    recorder: Recorder;
+    marks: Marks;
+    local: LocalEntries;
+    pending: PendingOperations;
+    loads: Loads;
+    invalidations: Invalidations;
+    shared: SharedSide | undefined;
+  }) {
+    this.#clock = parts.clock;
+    this.#recorder = parts.recorder;
+    this.#marks = parts.marks;
+    this.#local = parts.local;
+    this.#pending = parts.pending;
+    this.#loads = parts.loads;
+    this.#invalidations = parts.invalidations;
+    this.#shared = parts.shared;
+  }
+
+  /**
+   * Writes entries in every tier.
+   *
+   * @throws CacheError `ERR_CACHE_VALUE` (nothing was written), `ERR_CACHE_TIER` (the shared tier did not acknowledge:
+   * this process holds none of them, and their invalidation is sent until it is acknowledged).
+   */
+  async set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
+    // An entry older than the log's generation would be believed by nobody, so the log must have been reached once.
+    const { follower } = this.#shared ?? {};
+    if (follower !== undefined && follower.position === undefined) await follower.reach(0);
+    const known = this.#invalidations.position;
+    const made = entries.map(([path, value]) => this.#make(path, value, spec, known));
+    const stored = made.filter((entry) => entry.fields.ttl > 0);
+    const dropped = made.filter((entry) => entry.fields.ttl <= 0);
+    // A ttl of 0 stores nothing, and what was there is not the value any more.
+    for (const part of parts(dropped)) await this.#invalidations.invalidate(marksOf(part), false);
+    for (const part of parts(stored)) await this.#setTogether(part, spec);
+  }
+
+  /** Entries written in one step. */
+  async #setTogether(stored: readonly Made[], spec: WriteSpec): Promise<void> {
+    const operations = stored.map(({ path }) => this.#pending.begin(path));
+    try {
+      const head = await this.#put(stored);
+      for (const [index, entry] of stored.entries()) {
+        // Heard of meanwhile: somebody wrote or invalidated after this write.
+        if ((operations[index]?.fencedAt ?? 0) <= head.position) this.#keep(entry, head, spec);
+      }
+    } finally {
+      for (const operation of operations) operation.end();
+    }
+  }
+
+  /**
+   * Writes through: see `Cache.writeThrough`.
+   *
+   * Why the cache ends up with the last committed value or none, whatever the writers' steps interleave to: each
+   * writer takes the key's lease *before* it writes, ending everybody else's, and stores only if it still has it
+   * after its commit; else it invalidates, after its commit. Let X commit last. If X stores, nobody took the lease
+   * since before X's commit, so whoever stores after X has committed after X: nobody. If X invalidates, the same
+   * holds for whoever stores after that.
+   */
+  async through(path: string, write: () => Promise<unknown>, spec: WriteSpec): Promise<unknown> {
+    const lease = await this.#shared?.leases.takeOver(path, spec.policy.hardTimeout);
+    const begun = this.#shared === undefined ? this.#invalidations.takeOverLocally(path) : 0;
+    const pending = this.#pending.begin(path);
+    try {
+      const value = await write();
+      const stored =
+        this.#shared === undefined
+          ? pending.fencedAt <= begun && this.#commitLocally(path, value, begun, spec)
+          : await this.#commitShared(path, value, lease, pending, spec);
+      if (!stored) await this.#forget(path);
+      return value;
+    } catch (error) {
+      // It may have committed before it failed: what is stored can no longer be believed.
+      await this.#forget(path);
+      throw error;
+    } finally {
+      lease?.release();
+      pending.end();
+    }
+  }
+
+  async #put(entries: readonly Made[]): Promise<Head> {
+    const shared = this.#shared;
+    const marks = marksOf(entries);
+    if (shared === undefined) return localHead(this.#invalidations.applyLocally(marks, false));
+    const puts = entries.map(({ path, bytes, life }) => ({ key: path, value: bytes, ttl: life }));
+    try {
+      const head = await shared.guard.call("store.put", () => shared.tier.store.put(puts, shared.origin), shared.patience);
+      shared.follower.applyOwn(marks, false, head.position);
+      return head;
+    } catch (cause) {
+      throw this.#invalidations.undelivered(marks, false, cause);
+    }
+  }
+
+  #commitLocally(path: string, value: unknown, begun: number, spec: WriteSpec): boolean {
+    const made = this.#tryMake(path, value, spec, begun);
+    if (made === undefined || this.#marks.judge(path, made.fields).state !== "valid") return false;
+    return this.#keep(made, localHead(this.#invalidations.applyLocally(marksOf([made]), false)), spec);
+  }
+
+  /** Stores a committed value under the writer's lease; false when somebody else wrote or invalidated meanwhile. */
+  async #commitShared(
+    path: string,
+    value: unknown,
+    lease: Lease | undefined,
+    pending: PendingOperation,
+    spec: WriteSpec,
+  ): Promise<boolean> {
+    const shared = this.#shared;
+    if (shared === undefined || lease === undefined) return false;
+    const made = this.#tryMake(path, value, spec, lease.position);
+    if (made === undefined) return false;
+    const head = await lease.commit(made.bytes, made.life);
+    if (head === undefined) return false;
+    shared.follower.applyOwn(marksOf([made]), false, head.position);
+    if (pending.fencedAt <= head.position) this.#keep(made, head, spec);
+    return true;
+  }
+
+  /**
+   * Keeps a written entry in memory, known good up to its own record.
+   *
+   * A tag, prefix or pattern invalidated since its position, before that record, would then not hit it any more,
+   * though it hits the same entry in the shared tier: so memory takes it only if there was none.
+   */
+  #keep({ path, kept, fields }: Made, { position, control }: Head, spec: WriteSpec): boolean {
+    const { policy, counters } = spec;
+    if (control > fields.position) {
+      this.#recorder.refused(counters, path, "memory", "fenced");
+      return false;
+    }
+    return this.#local.keep(path, this.#local.hold(kept, fields, this.#clock.now(), position, policy, counters));
+  }
+
+  /** As `#make`; `undefined`, and told, when it cannot or must not be stored: the write has happened all the same. */
+  #tryMake(path: string, value: unknown, spec: WriteSpec, position: number): Made | undefined {
+    try {
+      const made = this.#make(path, value, spec, position);
+      return made.fields.ttl > 0 ? made : undefined;
+    } catch (error) {
+      this.#recorder.refused(spec.counters, path, "memory", "unstorable", error);
+      return undefined;
+    }
+  }
+
+  /** @throws CacheError `ERR_CACHE_VALUE`. */
+  #make(path: string, value: unknown, spec: WriteSpec, position: number): Made {
+    const kept = this.#local.secure(value);
+    const ttl = this.#loads.ttl(path, value, spec, undefined);
+    const tags = [...spec.tags, ...(spec.tagsOf?.(value) ?? [])];
+    const fields = makeFields(kept.value, spec, { ttl, loadCost: 0, position, tags, etag: spec.etag });
+    const stored = { ...fields, ttl: Math.min(ttl, spec.policy.sharedTtl) };
+    const bytes = this.#shared === undefined ? NO_BYTES : encodeEnvelope(stored, this.#clock.wall());
+    return { path, kept, fields, bytes, life: Math.max(1, Math.ceil(lifetime(stored))) };
+  }
+
+  /** Invalidates after a write that has happened; one that is not acknowledged is sent until it is. */
+  #forget(path: string): Promise<void> {
+    return this.#invalidations.invalidateSoon([{ kind: "key", key: path }], false);
+  }
+}
+
+/** Without a shared tier nothing comes between: whoever writes has judged the marks in the same turn. */
+function localHead(position: number): Head {
+  return { position, control: 0, floor: 0 };
+}
+
+/** Written together at most: a shared tier answers nobody else meanwhile. */
+const MAX_TOGETHER = 1_000;
+const MAX_BYTES_TOGETHER = 4 << 20;
+
+function parts(entries: readonly Made[]): Made[][] {
+  const all: Made[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const last = all.at(-1);
+    bytes += entry.bytes.length;
+    if (last === undefined || last.length === MAX_TOGETHER || bytes > MAX_BYTES_TOGETHER) {
+      all.push([entry]);
+      bytes = entry.bytes.length;
+    } else last.push(entry);
+  }
+  return all;
+}
+
+function marksOf(entries: readonly Made[]): Mark[] {
+  return entries.map(({ path }): Mark => ({ kind: "key", key: path }));
+}

@@ -1,0 +1,57 @@
+export { createCache } from "./cache.js";
+export { cached, createDecorators, invalidates } from "./decorators.js";
+export { CacheError } from "./errors.js";
+export { key, Key } from "./keys.js";
+export { pattern, Pattern } from "./patterns.js";
+export { presets } from "./presets.js";
+export { repository } from "./repository.js";
+export { systemClock } from "./clock.js";
+export { memory } from "./tiers/memory/memory.js";
+
+export type * from "./api.js";
+export type { Clock, Timer } from "./clock.js";
+export type { CachedOptions, CachedDecorator, CacheOf, Decorators, Invalidates, InvalidatesDecorator } from "./decorators.js";
+export type { Duration } from "./duration.js";
+export type { CacheErrorCode } from "./errors.js";
+export type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";
+export type { Explanation, TierExplanation } from "./explain.js";
+export type { Head, LogRecord, Mark } from "./invalidation/record.js";
+export type { KeyInput, Params, ParamValue, Scalar, ScopeInput, Segment } from "./keys.js";
+export type {
+  EntryPolicy,
+  Isolation,
+  MemoryFactory,
+  MemoryOptions,
+  SharedOptions,
+  StaleIfError,
+  TierFactory,
+  Ttl,
+  TtlSchedule,
+} from "./options.js";
+export type { PatternInput } from "./patterns.js";
+export type {
+  CachedRepository,
+  ManyDefinition,
+  ReadDefinition,
+  ReadKind,
+  RepositoryControls,
+  RepositoryDefinition,
+  RepositoryInvalidation,
+  ScopeDefinition,
+  ScopedRepositoryControls,
+  WriteDefinition,
+  WriteKind,
+} from "./repository.js";
+export type { CacheStats, ReadStats, SharedStats } from "./stats.js";
+export type { MemoryTierStats, RemovalCause } from "./tiers/memory/memory-tier.js";
+export type {
+  InvalidationLog,
+  LeaseAnswer,
+  Leases,
+  LogSignal,
+  SharedPut,
+  SharedRead,
+  SharedStore,
+  SharedTier,
+  SharedTierFactory,
+} from "./tiers/shared.js";

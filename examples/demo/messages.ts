@@ -1,0 +1,59 @@
+/** What the driver and its workers say to each other. */
+
+export interface WorkerSettings {
+  readonly databaseUrl: string;
+  readonly schema: string | undefined;
+  /** `undefined`: straight from the database. */
+  readonly cache: { readonly name: string; readonly redisUrl: string | undefined } | undefined;
+}
+
+export type ToWorker =
+  | { readonly type: "start"; readonly settings: WorkerSettings }
+  | { readonly type: "report" }
+  | { readonly type: "stop" };
+
+/** Counts since the worker began. */
+export interface WorkerCounters {
+  /** Statements sent to the database. */
+  readonly sourceQueries: number;
+  /** Milliseconds of CPU time, user and system. */
+  readonly cpuMs: number;
+  readonly gets: number;
+  readonly memoryHits: number;
+  readonly sharedHits: number;
+  readonly staleHits: number;
+  readonly misses: number;
+  readonly loads: number;
+  /** Reads that shared another's load, in the process or in the other one. */
+  readonly coalesced: number;
+}
+
+export type FromWorker =
+  | { readonly type: "ready"; readonly port: number }
+  | { readonly type: "counters"; readonly counters: WorkerCounters; readonly final: boolean }
+  | { readonly type: "error"; readonly message: string };
+
+export const NO_COUNTERS: WorkerCounters = {
+  sourceQueries: 0,
+  cpuMs: 0,
+  gets: 0,
+  memoryHits: 0,
+  sharedHits: 0,
+  staleHits: 0,
+  misses: 0,
+  loads: 0,
+  coalesced: 0,
+};
+
+export function addCounters(a: WorkerCounters, b: WorkerCounters): WorkerCounters {
+  return combine(a, b, (x, y) => x + y);
+}
+
+export function subtractCounters(a: WorkerCounters, b: WorkerCounters): WorkerCounters {
+  return combine(a, b, (x, y) => x - y);
+}
+
+function combine(a: WorkerCounters, b: WorkerCounters, with_: (x: number, y: number) => number): WorkerCounters {
+  const keys = Object.keys(NO_COUNTERS) as (keyof WorkerCounters)[];
+  return Object.fromEntries(keys.map((key) => [key, with_(a[key], b[key])])) as unknown as WorkerCounters;
+}

@@ -1,0 +1,120 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { NO_COUNTERS, type FromWorker, type ToWorker, type WorkerCounters, type WorkerSettings } from "./messages.js";
+
+const START_TIMEOUT = 30_000;
+const REPORT_TIMEOUT = 5_000;
+const STOP_TIMEOUT = 3_000;
+
+/** The driver's end of one worker. */
+export class WorkerProcess {
+  readonly port: number;
+  /** Resolves with how it ended, whoever ended it. */
+  readonly exited: Promise<string>;
+  /** As it last reported. */
+  counters: WorkerCounters = NO_COUNTERS;
+  /** Its own errors, the first few. */
+  readonly errors: string[] = [];
+  readonly #child: ChildProcess;
+  #onFinal: ((counters: WorkerCounters) => void) | undefined;
+
+  private constructor(child: ChildProcess, exited: Promise<string>, port: number) {
+    this.#child = child;
+    this.exited = exited;
+    this.port = port;
+    child.on("message", (message: FromWorker) => this.#onMessage(message));
+  }
+
+  /** Resolves when it answers requests. @throws Error when it does not come up */
+  static async start(settings: WorkerSettings): Promise<WorkerProcess> {
+    const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), [], {
+      execArgv: loaderArguments(process.execArgv),
+      // Stdout is the driver's alone: it may be one JSON document.
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const exited = new Promise<string>((resolve) => {
+      child.once("error", (error) => resolve(error.message));
+      child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${String(code)}` : `signal ${signal}`));
+    });
+    try {
+      return new WorkerProcess(child, exited, await portOf(child, exited, settings));
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    }
+  }
+
+  /** Counters of this moment. */
+  async report(): Promise<WorkerCounters> {
+    const answer = new Promise<WorkerCounters>((resolve) => (this.#onFinal = resolve));
+    this.#send({ type: "report" });
+    return within(answer, REPORT_TIMEOUT, "A worker did not report");
+  }
+
+  /** Lets it close what it opened; ends it when it does not. */
+  async stop(): Promise<void> {
+    this.#send({ type: "stop" });
+    try {
+      await within(this.exited, STOP_TIMEOUT, "A worker did not stop");
+    } catch {
+      this.#child.kill("SIGKILL");
+      await this.exited;
+    }
+  }
+
+  #send(message: ToWorker): void {
+    // A worker that has ended: whoever waits for `exited` hears of it.
+    this.#child.send(message, () => undefined);
+  }
+
+  #onMessage(message: FromWorker): void {
+    switch (message.type) {
+      case "counters":
+        this.counters = message.counters;
+        if (message.final) {
+          this.#onFinal?.(message.counters);
+        }
+        break;
+      case "error":
+        if (this.errors.length < 3) {
+          this.errors.push(message.message);
+        }
+        break;
+      case "ready":
+        break;
+    }
+  }
+}
+
+async function portOf(child: ChildProcess, exited: Promise<string>, settings: WorkerSettings): Promise<number> {
+  const start: ToWorker = { type: "start", settings };
+  child.send(start, () => undefined);
+  const answer = new Promise<number>((resolve, reject) => {
+    child.once("message", (message: FromWorker) => {
+      if (message.type === "ready") {
+        resolve(message.port);
+      } else {
+        reject(new Error(`A worker did not start: ${message.type === "error" ? message.message : message.type}`));
+      }
+    });
+    void exited.then((how) => reject(new Error(`A worker ended while starting (${how})`)));
+  });
+  return within(answer, START_TIMEOUT, "A worker did not start");
+}
+
+/** The driver runs TypeScript through a loader, which its children need too. */
+function loaderArguments(own: readonly string[]): string[] {
+  return own.some((argument) => argument.includes("tsx")) ? [...own] : [...own, "--import", import.meta.resolve("tsx")];
+}
+
+async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} within ${ms / 1000} s`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

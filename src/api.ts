@@ -8,7 +8,7 @@ import type { Explanation } from "./explain.js";
 
 /**
  * What a loader is told, and what it may decide. It does not name the value's type: if it did, TypeScript could not
- * infer that type from what the loader returns.
+ * infer that type from what the loader returns. Its functions may be taken apart: `({ tags, ttl }) => …`.
  */
 export interface LoaderContext {
   /** The encoded key. */
@@ -18,17 +18,17 @@ export interface LoaderContext {
   /** The value stored before, if it is still there (stale or forced), with its validator. */
   readonly previous: { readonly value: unknown; readonly etag: string | undefined; readonly age: number } | undefined;
   /** Sets this entry's time to live. */
-  ttl(ttl: Duration): void;
+  readonly ttl: (ttl: Duration) => void;
   /** Adds tags to this entry. */
-  tags(...tags: readonly KeyInput[]): void;
+  readonly tags: (...tags: readonly KeyInput[]) => void;
   /** Sets the validator kept with the value. */
-  etag(etag: string): void;
+  readonly etag: (etag: string) => void;
   /** The value is returned to the callers and not stored. */
-  skip(): void;
+  readonly skip: () => void;
   /** The source says `previous` still holds: its value is fresh again. Return what this returns. @throws CacheError when there is no previous. */
-  notModified<T>(): T;
+  readonly notModified: <T>() => T;
   /** The load failed, without this being a throw of yours: stale is served where the policy allows, else callers get `error`. */
-  fail(error: unknown): never;
+  readonly fail: (error: unknown) => never;
 }
 
 export type Loader<T> = (context: LoaderContext) => T | Promise<T>;
@@ -139,9 +139,9 @@ export interface Cache {
 export interface BatchContext<I> {
   readonly signal: AbortSignal;
   /** Adds tags to the entry of one item. */
-  tags(item: I, ...tags: readonly KeyInput[]): void;
+  readonly tags: (item: I, ...tags: readonly KeyInput[]) => void;
   /** Sets the time to live of one item's entry. */
-  ttl(item: I, ttl: Duration): void;
+  readonly ttl: (item: I, ttl: Duration) => void;
 }
 
 export interface WrapOptions<A extends readonly unknown[], T> extends LoadOptions {

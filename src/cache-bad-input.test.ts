@@ -103,14 +103,40 @@ describe("createCache refuses, naming the option, its rule and the value", () =>
 
   it("the message says what was expected and what came", () => {
     expect(() => createCache({ jitter: 2 })).toThrow("Expected `jitter` to be a number from 0 to below 1, got `2`");
-    expect(() => createCache({ tll: 1 } as CacheOptions)).toThrow(/Expected `createCache option` to be one of ttl, .*, got `"tll"`/);
+    expect(() => createCache({ tll: 1 } as CacheOptions)).toThrow(
+      /Expected `createCache option` to be one of ttl, .*, got `"tll"`/,
+    );
   });
 
   it("`undefined` everywhere is the same as nothing", async () => {
-    const names = ["ttl", "tierTtl", "maxTtl", "jitter", "sliding", "staleWhileRevalidate", "staleIfError", "negativeTtl", "earlyRefresh", "softTimeout", "hardTimeout", "preset", "name", "tiers", "presets", "isolation", "loads", "shared", "maxKeyLength", "clock", "random"];
+    const names = [
+      "ttl",
+      "tierTtl",
+      "maxTtl",
+      "jitter",
+      "sliding",
+      "staleWhileRevalidate",
+      "staleIfError",
+      "negativeTtl",
+      "earlyRefresh",
+      "softTimeout",
+      "hardTimeout",
+      "preset",
+      "name",
+      "tiers",
+      "presets",
+      "isolation",
+      "loads",
+      "shared",
+      "maxKeyLength",
+      "clock",
+      "random",
+    ];
     const cache = createCache(Object.fromEntries(names.map((name) => [name, undefined])));
     await cache.set("k", 1, { ttl: undefined, tags: undefined, etag: undefined, tierTtl: undefined });
-    expect(await cache.getOrLoad("k", () => 2, { signal: undefined, waitTimeout: undefined, forceFresh: undefined })).toBe(1);
+    expect(
+      await cache.getOrLoad("k", () => 2, { signal: undefined, waitTimeout: undefined, forceFresh: undefined }),
+    ).toBe(1);
     await cache.close();
   });
 });
@@ -150,11 +176,19 @@ describe("every call refuses wrong options, and does nothing", () => {
     const wrong = options as object;
     await expect(cache.set("k", 1, wrong)).rejects.toEqual(optionError(option));
     await expect(cache.getOrLoad("k", () => 1, wrong)).rejects.toEqual(optionError(option));
-    await expect(cache.getOrLoadMany([1], (n) => n, async (n) => n, wrong)).rejects.toEqual(optionError(option));
+    await expect(
+      cache.getOrLoadMany(
+        [1],
+        (n) => n,
+        async (n) => n,
+        wrong,
+      ),
+    ).rejects.toEqual(optionError(option));
     const entity = cache.entity<string, number>({ name: "e", load: () => 1 });
     await expect(entity.get("k", wrong)).rejects.toEqual(optionError(option));
     await expect(entity.set("k", 1, wrong)).rejects.toEqual(optionError(option));
-    if (!("name" in options)) expect(() => cache.wrap((n: number) => n, { name: "w", ...wrong })).toThrow(optionError(option));
+    if (!("name" in options))
+      expect(() => cache.wrap((n: number) => n, { name: "w", ...wrong })).toThrow(optionError(option));
     expect(cache.stats().memory?.entries).toBe(0);
   });
 
@@ -193,34 +227,49 @@ describe("every call refuses wrong options, and does nothing", () => {
 describe("keys of a wrong type or above the limit", () => {
   const never = (): never => expect.unreachable();
 
-  it.each([undefined, null, "", [], {}, true, Number.NaN, Number.POSITIVE_INFINITY, Symbol("s"), () => "k", new Date(), [undefined], ["a", Number.NaN]])(
-    "%o is refused by every method with one code, as a rejection",
-    async (bad) => {
-      const { cache } = start();
-      const key = bad as never;
-      const refused = expect.objectContaining({ code: "ERR_CACHE_KEY" });
-      const calls = [
-        () => cache.get(key),
-        () => cache.getMany(["k", key]),
-        () => cache.has(key),
-        () => cache.set(key, 1),
-        () => cache.setMany([["k", 1], [key, 1]]),
-        () => cache.delete(key),
-        () => cache.deleteMany(["k", key]),
-        () => cache.expire(key),
-        () => cache.getOrLoad(key, never),
-        () => cache.getOrLoadMany([1], () => key, never),
-        () => cache.refresh(key, never),
-        () => cache.writeThrough(key, never),
-        () => cache.explain(key),
-        () => cache.lock(key),
-        () => cache.set("k", 1, { tags: [key] }),
-      ];
-      for (const call of calls) await expect(call(), String(call)).rejects.toEqual(refused);
-      expect(() => cache.peek(key)).toThrow(refused);
-      expect(cache.stats().memory?.entries).toBe(0);
-    },
-  );
+  it.each([
+    undefined,
+    null,
+    "",
+    [],
+    {},
+    true,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Symbol("s"),
+    () => "k",
+    new Date(),
+    [undefined],
+    ["a", Number.NaN],
+  ])("%o is refused by every method with one code, as a rejection", async (bad) => {
+    const { cache } = start();
+    const key = bad as never;
+    const refused = expect.objectContaining({ code: "ERR_CACHE_KEY" });
+    const calls = [
+      () => cache.get(key),
+      () => cache.getMany(["k", key]),
+      () => cache.has(key),
+      () => cache.set(key, 1),
+      () =>
+        cache.setMany([
+          ["k", 1],
+          [key, 1],
+        ]),
+      () => cache.delete(key),
+      () => cache.deleteMany(["k", key]),
+      () => cache.expire(key),
+      () => cache.getOrLoad(key, never),
+      () => cache.getOrLoadMany([1], () => key, never),
+      () => cache.refresh(key, never),
+      () => cache.writeThrough(key, never),
+      () => cache.explain(key),
+      () => cache.lock(key),
+      () => cache.set("k", 1, { tags: [key] }),
+    ];
+    for (const call of calls) await expect(call(), String(call)).rejects.toEqual(refused);
+    expect(() => cache.peek(key)).toThrow(refused);
+    expect(cache.stats().memory?.entries).toBe(0);
+  });
 
   it("the limit is on the encoded key", async () => {
     const { cache } = start({ maxKeyLength: 10 });
@@ -237,16 +286,19 @@ describe("keys of a wrong type or above the limit", () => {
 });
 
 describe("what must be a function and is not", () => {
-  it.each([undefined, null, 5, "load", {}, Promise.resolve(1)])("%o is refused before anything is begun", async (bad) => {
-    const { cache } = start();
-    const wrong = bad as never;
-    await cache.set("stored", 1);
-    await expect(cache.getOrLoad("k", wrong)).rejects.toEqual(optionError("loader"));
-    await expect(cache.refresh("stored", wrong)).rejects.toEqual(optionError("loader"));
-    await expect(cache.getOrLoadMany([1], (n) => n, wrong)).rejects.toEqual(optionError("loader"));
-    await expect(cache.writeThrough("stored", wrong)).rejects.toEqual(optionError("write"));
-    expect(() => cache.wrap(wrong, { name: "w" })).toThrow(optionError("fn"));
-    expect(() => cache.on("hit", wrong)).toThrow(optionError("listener"));
-    expect(cache.peek("stored")).toBe(1);
-  });
+  it.each([undefined, null, 5, "load", {}, Promise.resolve(1)])(
+    "%o is refused before anything is begun",
+    async (bad) => {
+      const { cache } = start();
+      const wrong = bad as never;
+      await cache.set("stored", 1);
+      await expect(cache.getOrLoad("k", wrong)).rejects.toEqual(optionError("loader"));
+      await expect(cache.refresh("stored", wrong)).rejects.toEqual(optionError("loader"));
+      await expect(cache.getOrLoadMany([1], (n) => n, wrong)).rejects.toEqual(optionError("loader"));
+      await expect(cache.writeThrough("stored", wrong)).rejects.toEqual(optionError("write"));
+      expect(() => cache.wrap(wrong, { name: "w" })).toThrow(optionError("fn"));
+      expect(() => cache.on("hit", wrong)).toThrow(optionError("listener"));
+      expect(cache.peek("stored")).toBe(1);
+    },
+  );
 });

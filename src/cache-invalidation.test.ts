@@ -42,13 +42,23 @@ const TARGETS: [name: string, target: InvalidationTarget | InvalidationTarget[],
   ["all of no tags, which is nothing", { tags: [], match: "all" }, 0, []],
   ["a prefix: the key and what lies below, in whole segments", { prefix: "user:1" }, 0, ["user:1", "user:1:orders"]],
   ["a prefix with a colon at its end: only what lies below", { prefix: "user:1:" }, 0, ["user:1:orders"]],
-  ["the first segment as a prefix", { prefix: "user" }, 0, ["user", "user:1", "user:1:orders", "user:12", "user:12:orders"]],
+  [
+    "the first segment as a prefix",
+    { prefix: "user" },
+    0,
+    ["user", "user:1", "user:1:orders", "user:12", "user:12:orders"],
+  ],
   ["a prefix as an array", { prefix: ["user", 12] }, 0, ["user:12", "user:12:orders"]],
   ["a pattern", { pattern: "user:*:orders" }, 0, ["user:1:orders", "user:12:orders"]],
   ["a pattern inside a segment", { pattern: "user:1*" }, 0, ["user:1", "user:12"]],
   ["a pattern made by the tag", { pattern: pattern`user:${1}:*` }, 0, ["user:1:orders"]],
   ["all", { all: true }, 0, STORED.map(([name]) => name)],
-  ["several at once", [{ key: "user" }, { tag: "team:8" }, { prefix: "team" }], 1, ["user", "user:12", "user:12:orders", "team:7"]],
+  [
+    "several at once",
+    [{ key: "user" }, { tag: "team:8" }, { prefix: "team" }],
+    1,
+    ["user", "user:12", "user:12:orders", "team:7"],
+  ],
   ["no targets", [], 0, []],
 ];
 
@@ -98,7 +108,11 @@ describe("invalidate", () => {
       await scoped.in("a").set(1, "a");
       await scoped.in("b").set(1, "b");
     };
-    const left = async (): Promise<boolean[]> => [await plain.has(1), await scoped.in("a").has(1), await scoped.in("b").has(1)];
+    const left = async (): Promise<boolean[]> => [
+      await plain.has(1),
+      await scoped.in("a").has(1),
+      await scoped.in("b").has(1),
+    ];
     await fillAll();
     await cache.invalidate({ entity: "plain" });
     expect(await left()).toEqual([false, true, true]);
@@ -113,7 +127,8 @@ describe("invalidate", () => {
   it("returns positions that only grow", async () => {
     const { cache } = start();
     const positions: number[] = [];
-    for (const target of [{ key: "a" }, { tag: "t" }, { prefix: "p" }, { all: true }] as const) positions.push((await cache.invalidate(target)).position);
+    for (const target of [{ key: "a" }, { tag: "t" }, { prefix: "p" }, { all: true }] as const)
+      positions.push((await cache.invalidate(target)).position);
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
     expect(new Set(positions).size).toBe(4);
   });
@@ -155,6 +170,25 @@ describe("invalidate", () => {
     await expect(cache.invalidate({ keys })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
     expect(cache.peek("k0")).toBe(1);
     expect((await cache.invalidate({ keys: keys.slice(1) })).hit).toBe(0);
+  });
+
+  it("what is older than a hundred thousand marks is forgotten: it may have been invalidated", async () => {
+    const { cache } = start();
+    await cache.setMany(
+      [
+        ["k", 1],
+        ["l", 1],
+      ],
+      { tags: ["t0"] },
+    );
+    for (let call = 0; call < 11; call += 1) {
+      await cache.invalidate({ tags: Array.from({ length: 10_000 }, (_, index) => `u${call * 10_000 + index}`) });
+    }
+    await cache.set("new", 1, { tags: ["t0"] });
+    expect((await cache.explain("k")).tiers[0]).toMatchObject({ state: "dead", reason: "forgotten" });
+    expect(await cache.getMany(["k", "new"])).toEqual([undefined, 1]);
+    expect(cache.peek("l")).toBeUndefined();
+    expect(cache.stats().total.missReasons).toEqual({ forgotten: 2 });
   });
 
   it("counts itself as this process's own", async () => {
@@ -203,7 +237,9 @@ describe("invalidate refuses what is not exactly one of its forms, and hits noth
   ])("%o", async (target) => {
     const { cache } = start();
     await fill(cache);
-    await expect(cache.invalidate(target as unknown as InvalidationTarget)).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+    await expect(cache.invalidate(target as unknown as InvalidationTarget)).rejects.toMatchObject({
+      code: "ERR_CACHE_KEY",
+    });
     expect(await gone(cache)).toEqual([]);
   });
 });

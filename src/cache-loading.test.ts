@@ -55,13 +55,25 @@ describe("getOrLoad", () => {
 
   it.each(["text", 0, "", false, { code: 7 }])("hands on a thrown %o as it is", async (thrown) => {
     const { cache } = start();
-    const caught = await cache.getOrLoad("k", () => Promise.reject(thrown)).then(() => expect.unreachable(), (error: unknown) => error);
+    const caught = await cache
+      .getOrLoad("k", () => Promise.reject(thrown))
+      .then(
+        () => expect.unreachable(),
+        (error: unknown) => error,
+      );
     expect(caught).toBe(thrown);
   });
 
   it.each([undefined, null])("makes an error of a thrown %o, the same for all who share it", async (thrown) => {
     const { cache } = start();
-    const reads = [1, 2].map(() => cache.getOrLoad("k", () => Promise.reject(thrown)).then(() => expect.unreachable(), (error: unknown) => error));
+    const reads = [1, 2].map(() =>
+      cache
+        .getOrLoad("k", () => Promise.reject(thrown))
+        .then(
+          () => expect.unreachable(),
+          (error: unknown) => error,
+        ),
+    );
     const [a, b] = await Promise.all(reads);
     expect(a).toMatchObject({ code: "ERR_CACHE_LOAD", cause: thrown });
     expect(a).toBe(b);
@@ -158,11 +170,17 @@ describe("what a loader is told and may decide", () => {
   it("previous is there for a refresh, and for what was expired without a stale window", async () => {
     const { cache } = start();
     await cache.set("k", 1);
-    expect(await cache.refresh<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1)).toBe(2);
+    expect(await cache.refresh<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1)).toBe(
+      2,
+    );
     await cache.expire("k");
-    expect(await cache.getOrLoad<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1)).toBe(3);
+    expect(
+      await cache.getOrLoad<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1),
+    ).toBe(3);
     await cache.delete("k");
-    expect(await cache.getOrLoad<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1)).toBe(1);
+    expect(
+      await cache.getOrLoad<number>("k", ({ previous }) => ((previous?.value as number | undefined) ?? 0) + 1),
+    ).toBe(1);
   });
 
   it("refuses what it is not given rightly, as the loader's own failure", async () => {
@@ -201,20 +219,23 @@ describe("values that cannot be stored", () => {
   const cyclic: { self?: unknown } = {};
   cyclic.self = cyclic;
 
-  it.each([["a function", () => 1], ["a symbol", Symbol("s")], ["a class instance", new Money()], ["a cycle", cyclic], ["a promise inside", { p: Promise.resolve() }]])(
-    "%s: getOrLoad returns it, counts it and stores nothing; set throws and changes nothing",
-    async (_what, value) => {
-      const { cache } = start();
-      expect(await cache.getOrLoad("k", () => value)).toBe(value);
-      expect(await cache.has("k")).toBe(false);
-      expect(cache.stats().total.refused).toEqual({ unstorable: 1 });
-      await cache.set("k", "before");
-      await expect(cache.set("k", value)).rejects.toMatchObject({ code: "ERR_CACHE_VALUE" });
-      expect(await cache.get("k")).toBe("before");
-      expect(await cache.writeThrough("k", async () => value)).toBe(value);
-      expect(await cache.has("k")).toBe(false);
-    },
-  );
+  it.each([
+    ["a function", () => 1],
+    ["a symbol", Symbol("s")],
+    ["a class instance", new Money()],
+    ["a cycle", cyclic],
+    ["a promise inside", { p: Promise.resolve() }],
+  ])("%s: getOrLoad returns it, counts it and stores nothing; set throws and changes nothing", async (_what, value) => {
+    const { cache } = start();
+    expect(await cache.getOrLoad("k", () => value)).toBe(value);
+    expect(await cache.has("k")).toBe(false);
+    expect(cache.stats().total.refused).toEqual({ unstorable: 1 });
+    await cache.set("k", "before");
+    await expect(cache.set("k", value)).rejects.toMatchObject({ code: "ERR_CACHE_VALUE" });
+    expect(await cache.get("k")).toBe("before");
+    expect(await cache.writeThrough("k", async () => value)).toBe(value);
+    expect(await cache.has("k")).toBe(false);
+  });
 });
 
 describe("hardTimeout", () => {
@@ -256,6 +277,18 @@ describe("hardTimeout", () => {
     await clock.advance(100);
     expect(await caught).toMatchObject({ code: "ERR_CACHE_TIMEOUT" });
     expect(await cache.getOrLoad("k", () => "v")).toBe("v");
+  });
+
+  it("frees a load inside a load that waits for the very place its parent has", async () => {
+    const { cache, clock } = start({ hardTimeout: 100, loads: { concurrency: 1 } });
+    const outer = cache
+      .getOrLoad("outer", () => cache.getOrLoad("inner", () => "v"))
+      .catch((error: unknown) => error);
+    await clock.advance(100);
+    expect(await outer).toMatchObject({ code: "ERR_CACHE_TIMEOUT" });
+    await clock.advance(0);
+    expect(cache.peek("inner")).toBe("v");
+    expect(await cache.getOrLoad("outer", () => cache.getOrLoad("inner", () => "unused"))).toBe("v");
   });
 
   it("a loader may write its own key, and what it wrote is kept over what it returns", async () => {
@@ -376,7 +409,9 @@ describe("signal", () => {
     const { cache, clock } = start();
     const controller = new AbortController();
     const old = deferred<string>();
-    const given = cache.getOrLoad("k", () => old.promise, { signal: controller.signal }).catch((error: unknown) => error);
+    const given = cache
+      .getOrLoad("k", () => old.promise, { signal: controller.signal })
+      .catch((error: unknown) => error);
     await clock.advance(0);
     controller.abort(down);
     const next = cache.getOrLoad("k", () => "new");
@@ -489,7 +524,11 @@ describe("the load gate", () => {
   });
 
   it("being shed is covered by staleIfError, and is no failure of the source", async () => {
-    const { cache, clock } = start({ ttl: 1_000, loads: { concurrency: 1, queue: 0 }, staleIfError: { for: "1h", when: () => false } });
+    const { cache, clock } = start({
+      ttl: 1_000,
+      loads: { concurrency: 1, queue: 0 },
+      staleIfError: { for: "1h", when: () => false },
+    });
     await cache.set("k", "old");
     await clock.advance(1_000);
     const load = deferred<number>();
@@ -533,7 +572,8 @@ describe("the load gate", () => {
 describe("a backing off key", () => {
   it("remembers what a loader threw when that was nothing", async () => {
     const { cache } = start();
-    const read = (): Promise<unknown> => cache.getOrLoad("k", () => Promise.reject(undefined)).catch((error: unknown) => error);
+    const read = (): Promise<unknown> =>
+      cache.getOrLoad("k", () => Promise.reject(undefined)).catch((error: unknown) => error);
     for (let call = 0; call < 3; call += 1) expect(await read()).toMatchObject({ code: "ERR_CACHE_LOAD" });
     expect(cache.stats().total.loadFailures).toBe(2);
   });

@@ -98,7 +98,10 @@ describe("getOrLoadMany", () => {
       },
       { tags: ["all"] },
     );
-    expect((await cache.explain("n:1")).tiers[0]).toMatchObject({ freshFor: 60_000, tags: ["global:all", "global:odd"] });
+    expect((await cache.explain("n:1")).tiers[0]).toMatchObject({
+      freshFor: 60_000,
+      tags: ["global:all", "global:odd"],
+    });
     expect((await cache.explain("n:2")).tiers[0]).toMatchObject({ freshFor: 5_000, tags: ["global:all"] });
     const wrong = cache.getOrLoadMany([3], key, async (missing, { tags }) => {
       tags(99, "t");
@@ -113,7 +116,10 @@ describe("getOrLoadMany", () => {
       cache.getOrLoadMany([1, 2, 3], key, () => Promise.reject(down)),
       cache.getOrLoadMany([2, 4], key, () => Promise.reject(down)),
     ]);
-    expect(ended).toEqual([{ status: "rejected", reason: down }, { status: "rejected", reason: down }]);
+    expect(ended).toEqual([
+      { status: "rejected", reason: down },
+      { status: "rejected", reason: down },
+    ]);
   });
 
   it("what a loader throws before it returns is a rejection", async () => {
@@ -241,7 +247,8 @@ describe("getOrLoadMany", () => {
 
   it("backs off the items that fail in a row, and asks for the others", async () => {
     const { cache } = start();
-    for (let call = 0; call < 2; call += 1) await cache.getOrLoadMany([1], key, () => Promise.reject(down)).catch(() => undefined);
+    for (let call = 0; call < 2; call += 1)
+      await cache.getOrLoadMany([1], key, () => Promise.reject(down)).catch(() => undefined);
     const calls: (readonly number[])[] = [];
     const loader = async (missing: readonly number[]): Promise<readonly number[]> => {
       calls.push(missing);

@@ -110,7 +110,13 @@ describe("R2: a read that starts after an invalidation joins no load from before
     const load = deferred<string>();
     const first = cache.getOrLoad("a:k", () => load.promise, { tags: ["t"] });
     await clock.advance(0);
-    await cache.invalidate([{ key: "b" }, { tag: "u" }, { prefix: "b" }, { pattern: "b*" }, { tags: ["t", "u"], match: "all" }]);
+    await cache.invalidate([
+      { key: "b" },
+      { tag: "u" },
+      { prefix: "b" },
+      { pattern: "b*" },
+      { tags: ["t", "u"], match: "all" },
+    ]);
     const second = cache.getOrLoad("a:k", () => expect.unreachable());
     load.resolve("v");
     expect(await Promise.all([first, second])).toEqual(["v", "v"]);
@@ -183,7 +189,24 @@ describe("writeThrough", () => {
   it("with writers that race, the entry is the last committed value or gone, whatever their order", () =>
     fc.assert(
       fc.asyncProperty(
-        fc.shuffledSubarray(["begin 0", "commit 0", "answer 0", "begin 1", "commit 1", "answer 1", "begin 2", "commit 2", "answer 2", "read 0", "read 1", "serve 0", "serve 1"], { minLength: 13 }),
+        fc.shuffledSubarray(
+          [
+            "begin 0",
+            "commit 0",
+            "answer 0",
+            "begin 1",
+            "commit 1",
+            "answer 1",
+            "begin 2",
+            "commit 2",
+            "answer 2",
+            "read 0",
+            "read 1",
+            "serve 0",
+            "serve 1",
+          ],
+          { minLength: 13 },
+        ),
         async (schedule) => {
           const { cache, clock } = start();
           let row = "row -";
@@ -229,7 +252,13 @@ describe("writeThrough", () => {
 describe("set", () => {
   it("that races with another: the later call wins in memory", async () => {
     const { cache } = start();
-    const sets = [cache.set("k", 1), cache.delete("k"), cache.set("k", 2), cache.set("k", 3), cache.invalidate({ prefix: "k" })];
+    const sets = [
+      cache.set("k", 1),
+      cache.delete("k"),
+      cache.set("k", 2),
+      cache.set("k", 3),
+      cache.invalidate({ prefix: "k" }),
+    ];
     await Promise.all(sets);
     expect(await cache.get("k")).toBeUndefined();
   });

@@ -182,7 +182,10 @@ describe("staleIfError", () => {
 
   it("covers only the failures its predicate says", async () => {
     const gone = new Error("404");
-    const { cache, clock } = start({ ttl: 1_000, staleIfError: { for: "1h", throttle: 0, when: (error) => error !== gone } });
+    const { cache, clock } = start({
+      ttl: 1_000,
+      staleIfError: { for: "1h", throttle: 0, when: (error) => error !== gone },
+    });
     await cache.set("k", "old");
     await clock.advance(1_000);
     expect(await cache.getOrLoad<string>("k", fail)).toBe("old");
@@ -191,7 +194,10 @@ describe("staleIfError", () => {
 
   it("heeds its predicate for a failure that is remembered, too", async () => {
     const gone = new Error("404");
-    const { cache, clock } = start({ ttl: 1_000, staleIfError: { for: "1h", throttle: 0, when: (error) => error !== gone } });
+    const { cache, clock } = start({
+      ttl: 1_000,
+      staleIfError: { for: "1h", throttle: 0, when: (error) => error !== gone },
+    });
     await cache.set("k", "old");
     await clock.advance(1_000);
     let loads = 0;
@@ -228,7 +234,9 @@ describe("staleIfError", () => {
     await clock.advance(1_000);
     expect(await cache.getOrLoad<string>("k", ({ fail: giveUp }) => giveUp(down))).toBe("old");
     await expect(cache.getOrLoad("other", ({ fail: giveUp }) => giveUp(down))).rejects.toBe(down);
-    await expect(cache.getOrLoad("nothing", ({ fail: giveUp }) => giveUp(undefined))).rejects.toMatchObject({ code: "ERR_CACHE_LOAD" });
+    await expect(cache.getOrLoad("nothing", ({ fail: giveUp }) => giveUp(undefined))).rejects.toMatchObject({
+      code: "ERR_CACHE_LOAD",
+    });
   });
 
   it("covers the hard timeout", async () => {
@@ -242,7 +250,13 @@ describe("staleIfError", () => {
 
   it("serves nothing that was removed while the load ran", async () => {
     const { cache, clock } = start({ ttl: 1_000, staleIfError: "1h" });
-    await cache.setMany([["a", "old"], ["b", "old"]], { tags: ["t"] });
+    await cache.setMany(
+      [
+        ["a", "old"],
+        ["b", "old"],
+      ],
+      { tags: ["t"] },
+    );
     await clock.advance(1_000);
     const load = deferred<string>();
     const reads = [cache.getOrLoad("a", () => load.promise), cache.getOrLoad("b", () => load.promise)];
@@ -363,7 +377,10 @@ describe("early refresh", () => {
 
   it("that fails leaves the fresh value until its end, and is not tried again", async () => {
     const { cache, clock } = start({ ttl: 10_000, earlyRefresh: 10 });
-    const slow = cache.getOrLoad("k", () => new Promise<number>((resolve) => void clock.after(1_000, () => resolve(1))));
+    const slow = cache.getOrLoad(
+      "k",
+      () => new Promise<number>((resolve) => void clock.after(1_000, () => resolve(1))),
+    );
     await clock.advance(1_000);
     await slow;
     await clock.advance(9_000);

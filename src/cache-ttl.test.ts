@@ -25,7 +25,11 @@ describe("ttl", () => {
     ["by default", {}, 300_000],
     ["as a number", { ttl: 1_500 }, 1_500],
     ["as text", { ttl: "2s" }, 2_000],
-    ["as a function of value and key", { ttl: (value: unknown, key: string) => `${(value as number[]).length + key.length}s` }, 4_000],
+    [
+      "as a function of value and key",
+      { ttl: (value: unknown, key: string) => `${(value as number[]).length + key.length}s` },
+      4_000,
+    ],
     ["up to maxTtl", { ttl: "1d", maxTtl: "1h" }, 3_600_000],
     ["in memory no longer than its own", { ttl: "1h", tierTtl: { memory: "10s" } }, 10_000],
     ["in memory never longer than the ttl", { ttl: "5s", tierTtl: { memory: "10s" } }, 5_000],
@@ -63,7 +67,13 @@ describe("ttl", () => {
   it("setMany with a ttl of some values 0 stores the others", async () => {
     const { cache } = start();
     await cache.set("a", "old");
-    await cache.setMany([["a", 0], ["b", 1]], { ttl: (value) => (value as number) * 1_000 });
+    await cache.setMany(
+      [
+        ["a", 0],
+        ["b", 1],
+      ],
+      { ttl: (value) => (value as number) * 1_000 },
+    );
     expect(await cache.getMany(["a", "b"])).toEqual([undefined, 1]);
   });
 
@@ -107,7 +117,15 @@ describe("ttl", () => {
 describe("negativeTtl", () => {
   it("is for null and undefined, and for nothing else that is falsy", async () => {
     const { cache } = start({ ttl: "1m", negativeTtl: "1s" });
-    for (const [key, value] of Object.entries({ null: null, undefined: undefined, zero: 0, empty: "", nan: Number.NaN, no: false })) await cache.set(key, value);
+    for (const [key, value] of Object.entries({
+      null: null,
+      undefined: undefined,
+      zero: 0,
+      empty: "",
+      nan: Number.NaN,
+      no: false,
+    }))
+      await cache.set(key, value);
     expect(await freshFor(cache, "null")).toBe(1_000);
     expect(await freshFor(cache, "undefined")).toBe(1_000);
     for (const key of ["zero", "empty", "nan", "no"]) expect(await freshFor(cache, key)).toBe(60_000);
@@ -129,14 +147,18 @@ describe("negativeTtl", () => {
 describe("jitter", () => {
   it("takes up to its share off the ttl, never more and never adds", () => {
     return fc.assert(
-      fc.asyncProperty(fc.double({ min: 0, max: 0.99, noNaN: true }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), async (jitter, chance) => {
-        const { cache } = start({ ttl: 1_000, jitter, random: () => chance });
-        await cache.set("k", 1);
-        const ms = (await freshFor(cache, "k")) ?? 0;
-        expect(ms).toBeLessThanOrEqual(1_000);
-        expect(ms).toBeGreaterThan(1_000 * (1 - jitter) - 1e-6);
-        expect(ms).toBeCloseTo(1_000 * (1 - jitter * chance), 6);
-      }),
+      fc.asyncProperty(
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        async (jitter, chance) => {
+          const { cache } = start({ ttl: 1_000, jitter, random: () => chance });
+          await cache.set("k", 1);
+          const ms = (await freshFor(cache, "k")) ?? 0;
+          expect(ms).toBeLessThanOrEqual(1_000);
+          expect(ms).toBeGreaterThan(1_000 * (1 - jitter) - 1e-6);
+          expect(ms).toBeCloseTo(1_000 * (1 - jitter * chance), 6);
+        },
+      ),
       { numRuns: 50 },
     );
   });
@@ -152,7 +174,13 @@ describe("sliding", () => {
   it("each read starts the ttl again, by whatever method", async () => {
     const { cache, clock } = start({ ttl: 1_000, sliding: true });
     await cache.set("k", 1);
-    const reads = [() => cache.peek("k"), () => cache.get("k"), () => cache.has("k"), () => cache.getOrLoad("k", () => 2), () => cache.getMany(["k"])];
+    const reads = [
+      () => cache.peek("k"),
+      () => cache.get("k"),
+      () => cache.has("k"),
+      () => cache.getOrLoad("k", () => 2),
+      () => cache.getMany(["k"]),
+    ];
     for (const read of reads) {
       await clock.advance(900);
       expect(await read()).not.toBeUndefined();
@@ -164,7 +192,13 @@ describe("sliding", () => {
 
   it("does not bring back what was expired by hand, nor what was invalidated softly", async () => {
     const { cache } = start({ ttl: 1_000, sliding: true, staleIfError: "1h" });
-    await cache.setMany([["a", 1], ["b", 1]], { tags: ["t"] });
+    await cache.setMany(
+      [
+        ["a", 1],
+        ["b", 1],
+      ],
+      { tags: ["t"] },
+    );
     await cache.expire("a");
     await cache.invalidate({ tag: "t" }, { mode: "soft" });
     expect(await cache.get("a")).toBeUndefined();

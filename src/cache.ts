@@ -21,7 +21,8 @@ import type {
   WrapOptions,
 } from "./api.js";
 import { Engine } from "./engine.js";
-import { defineEntity, type EntityRegistry } from "./entity.js";
+import { defineEntity } from "./entity.js";
+import type { EntityRegistry } from "./entity-shape.js";
 import { CacheError } from "./errors.js";
 import type { CacheEvent, CacheEventType } from "./events.js";
 import { explain } from "./explain-key.js";
@@ -197,11 +198,11 @@ class CacheView implements Cache {
         return Promise.resolve(this.#engine.local.give(held.value, held.mutable) as T);
       }
       if (typeof loader !== "function") throw optionError("loader", "a function", loader);
-      const spec = this.#loadSpec(loader as Loader<unknown>, options);
+      const spec = this.#loadSpec(loader, options);
       if (options.forceFresh === true) return this.#refresh(path, spec, options) as Promise<T>;
       return this.#engine.loads.get(path, spec, options) as Promise<T>;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -253,7 +254,13 @@ class CacheView implements Cache {
   ): Entity<Id, T> | ScopedEntity<Id, T> {
     this.#engine.checkOpen();
     return defineEntity(
-      { engine: this.#engine, namespace: this.#namespace, policy: this.#policy, presets: this.#presets, registry: this.#entities },
+      {
+        engine: this.#engine,
+        namespace: this.#namespace,
+        policy: this.#policy,
+        presets: this.#presets,
+        registry: this.#entities,
+      },
       definition,
     );
   }
@@ -355,9 +362,9 @@ class CacheView implements Cache {
   }
 
   #loadSpec(load: Loader<unknown>, options: LoadOptions): LoadSpec {
-    if (options === NO_OPTIONS) return { ...this.#spec, load: load as LoadSpec["load"] };
+    if (options === NO_OPTIONS) return { ...this.#spec, load: load };
     checkLoadOptions(options);
-    return { ...this.#specWith(options), load: load as LoadSpec["load"] };
+    return { ...this.#specWith(options), load: load };
   }
 }
 

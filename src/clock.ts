@@ -28,7 +28,10 @@ export const systemClock: Clock = {
   after(ms, fn, hold) {
     let handle: NodeJS.Timeout;
     const wait = (left: number): void => {
-      handle = setTimeout(() => (left > LONGEST_TIMER ? wait(left - LONGEST_TIMER) : fn()), Math.min(left, LONGEST_TIMER));
+      handle = setTimeout(
+        () => (left > LONGEST_TIMER ? wait(left - LONGEST_TIMER) : fn()),
+        Math.min(left, LONGEST_TIMER),
+      );
       if (hold !== true) handle.unref();
     };
     wait(ms);

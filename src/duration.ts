@@ -39,5 +39,7 @@ function parse(text: string): number {
 }
 
 function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  // Not by the object's own methods, of which there may be none.
+  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

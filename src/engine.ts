@@ -12,6 +12,7 @@ import { Unsent } from "./invalidation/unsent.js";
 import { encodeName, MAX_KEY_LENGTH } from "./keys.js";
 import { Backoff } from "./load/backoff.js";
 import { Batch } from "./load/batch.js";
+import { EntryMaker } from "./load/entry-maker.js";
 import { Flights } from "./load/flight.js";
 import { LoadGate } from "./load/gate.js";
 import { SharedLeases } from "./load/lease.js";
@@ -112,8 +113,21 @@ export class Engine {
     const { invalidations } = this;
     this.shared = tiers.shared && this.#open(tiers.shared, settings);
     const { shared } = this;
-    this.loads = new Loads({ clock, random, recorder, marks, local, pending, flights, gate: this.#gate, backoff, shared, invalidations });
-    this.writes = new Writes({ clock, recorder, marks, local, pending, loads: this.loads, invalidations, shared });
+    const maker = new EntryMaker({ clock, random, local });
+    this.loads = new Loads({
+      clock,
+      maker,
+      recorder,
+      marks,
+      local,
+      pending,
+      flights,
+      gate: this.#gate,
+      backoff,
+      shared,
+      invalidations,
+    });
+    this.writes = new Writes({ clock, recorder, marks, local, pending, maker, invalidations, shared });
     this.locks = shared === undefined ? localLocks(clock) : sharedLocks({ ...shared, clock });
     shared?.follower.start();
   }
@@ -127,7 +141,8 @@ export class Engine {
   async get(path: string, spec: ReadSpec, stale: boolean): Promise<{ readonly value: unknown } | undefined> {
     const look = this.local.look(path);
     const { held } = look;
-    if (held !== undefined && (look.state === "fresh" || look.state === "early")) return this.#hit(path, held, "memory", false);
+    if (held !== undefined && (look.state === "fresh" || look.state === "early"))
+      return this.#hit(path, held, "memory", false);
     const lastResort = stale && look.state === "stale" ? held : undefined;
     if (this.shared === undefined) {
       if (lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
@@ -188,7 +203,8 @@ export class Engine {
         load: (context) => item.load(context),
         tagsOf: tagsOf?.(items[index] as I) ?? spec.tagsOf,
       };
-      const read = options.forceFresh === true ? this.loads.fresh(path, own, options) : this.loads.get(path, own, options);
+      const read =
+        options.forceFresh === true ? this.loads.fresh(path, own, options) : this.loads.get(path, own, options);
       if (options.forceFresh === true) forced.set(path, read);
       if (!item.begun) item.decide();
       return read;
@@ -244,7 +260,16 @@ export class Engine {
       onHeard: () => invalidations.resend(),
     });
     const entries = new SharedEntries({ tier, guard, follower, marks, unsent, local, clock, recorder });
-    const leases = new SharedLeases({ tier, guard, clock, recorder, follower, entries, origin, ttl: settings.leaseTtl });
+    const leases = new SharedLeases({
+      tier,
+      guard,
+      clock,
+      recorder,
+      follower,
+      entries,
+      origin,
+      ttl: settings.leaseTtl,
+    });
     const patience = settings.timeout * WRITE_PATIENCE;
     return { kind: tier.kind, origin, patience, tier, guard, follower, entries, leases, unsent };
   }
@@ -277,5 +302,7 @@ export class Engine {
 
 function isClock(clock: unknown): clock is Clock {
   if (typeof clock !== "object" || clock === null) return false;
-  return ["now", "wall", "after"].every((name) => typeof (clock as Readonly<Record<string, unknown>>)[name] === "function");
+  return ["now", "wall", "after"].every(
+    (name) => typeof (clock as Readonly<Record<string, unknown>>)[name] === "function",
+  );
 }

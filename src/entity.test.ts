@@ -203,11 +203,16 @@ describe("an entity", () => {
 describe("invalidating an entity", () => {
   it("by id, ids, tag or whole; soft is stale and hard is gone", async () => {
     const { cache } = start();
-    const issues = cache.entity<number, Issue>({ name: "issue", staleIfError: "1h", tags: (value) => [`project:${value.projectId}`] });
+    const issues = cache.entity<number, Issue>({
+      name: "issue",
+      staleIfError: "1h",
+      tags: (value) => [`project:${value.projectId}`],
+    });
     const fill = async (): Promise<void> => {
       for (const id of [1, 2, 3]) await issues.set(id, issue(id, id < 3 ? 1 : 2));
     };
-    const left = async (): Promise<number[]> => (await Promise.all([1, 2, 3].map(async (id) => ((await issues.has(id)) ? [id] : [])))).flat();
+    const left = async (): Promise<number[]> =>
+      (await Promise.all([1, 2, 3].map(async (id) => ((await issues.has(id)) ? [id] : [])))).flat();
     await fill();
     expect((await issues.invalidate(1)).hit).toBe(1);
     expect(await left()).toEqual([2, 3]);
@@ -230,7 +235,10 @@ describe("invalidating an entity", () => {
     const { cache } = start();
     for (const childFirst of [true, false]) {
       const room = cache.namespace(childFirst ? "child" : "parent");
-      const child = (): EntityDefinition<number, Issue> => ({ name: "issue", belongsTo: { project: (value) => value.projectId } });
+      const child = (): EntityDefinition<number, Issue> => ({
+        name: "issue",
+        belongsTo: { project: (value) => value.projectId },
+      });
       const first = childFirst ? room.entity(child()) : undefined;
       const projects = room.entity<number, string>({ name: "project" });
       const issues = first ?? room.entity(child());
@@ -239,14 +247,24 @@ describe("invalidating an entity", () => {
       await issues.set(3, issue(3, null));
       await projects.set(7, "seven");
       await projects.invalidate(7);
-      expect([await issues.has(1), await issues.has(2), await issues.has(3), await projects.has(7)]).toEqual([false, true, true, false]);
+      expect([await issues.has(1), await issues.has(2), await issues.has(3), await projects.has(7)]).toEqual([
+        false,
+        true,
+        true,
+        false,
+      ]);
     }
   });
 
   it("in one tenant leaves the other tenants' alone, parents too", async () => {
     const { cache } = start();
     const projects = cache.entity<number, string>({ name: "project", scope: "tenant" });
-    const issues = cache.entity<number, Issue>({ name: "issue", scope: "tenant", tags: () => ["all"], belongsTo: { project: (value) => value.projectId } });
+    const issues = cache.entity<number, Issue>({
+      name: "issue",
+      scope: "tenant",
+      tags: () => ["all"],
+      belongsTo: { project: (value) => value.projectId },
+    });
     const fill = async (): Promise<void> => {
       for (const tenant of ["a", "b"]) await issues.in(tenant).set(1, issue(1, 7));
     };
@@ -269,7 +287,11 @@ describe("invalidating an entity", () => {
 
   it("a tenant's issue may belong to a project that has no tenant", async () => {
     const { cache } = start();
-    const issues = cache.entity<number, Issue>({ name: "issue", scope: "tenant", belongsTo: { project: (value) => value.projectId } });
+    const issues = cache.entity<number, Issue>({
+      name: "issue",
+      scope: "tenant",
+      belongsTo: { project: (value) => value.projectId },
+    });
     const projects = cache.entity<number, string>({ name: "project" });
     await issues.in("a").set(1, issue(1, 7));
     await issues.in("b").set(1, issue(1, 8));
@@ -281,7 +303,9 @@ describe("invalidating an entity", () => {
     const { cache } = start();
     const refused = expect.objectContaining({ code: "ERR_CACHE_ENTITY" });
     cache.entity({ name: "project", scope: "tenant" });
-    expect(() => cache.entity<number, Issue>({ name: "issue", belongsTo: { project: (value) => value.projectId } })).toThrow(refused);
+    expect(() =>
+      cache.entity<number, Issue>({ name: "issue", belongsTo: { project: (value) => value.projectId } }),
+    ).toThrow(refused);
     const other = cache.namespace("other");
     other.entity<number, Issue>({ name: "issue", belongsTo: { project: (value) => value.projectId } });
     expect(() => other.entity({ name: "project", scope: "tenant" })).toThrow(refused);
@@ -302,7 +326,9 @@ describe("a scoped entity", () => {
   it.each([undefined, null, "", {}, [], Number.NaN, [{}]])("cannot be read in the scope %o", (scope) => {
     const { cache } = start();
     const entity = cache.entity<string, number>({ name: "e", scope: "tenant" });
-    expect(() => entity.in(scope as never)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_CACHE_(ENTITY|KEY)$/) }));
+    expect(() => entity.in(scope as never)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^ERR_CACHE_(ENTITY|KEY)$/) }),
+    );
   });
 
   it("keeps tenants apart, whatever their names hold", async () => {
@@ -317,7 +343,11 @@ describe("a scoped entity", () => {
 
   it("hands its loader the scope, and works for more tenants than it keeps at hand", async () => {
     const { cache } = start();
-    const entity = cache.entity<number, string>({ name: "e", scope: "tenant", load: (id, { scope }) => `${String(scope)} ${id}` });
+    const entity = cache.entity<number, string>({
+      name: "e",
+      scope: "tenant",
+      load: (id, { scope }) => `${String(scope)} ${id}`,
+    });
     for (let tenant = 0; tenant < 1_100; tenant += 1) await entity.in(`t${tenant}`).get(1);
     expect(await entity.in("t0").find(1)).toBe("t0 1");
     expect(entity.in("t1099")).toBe(entity.in("t1099"));
@@ -329,7 +359,9 @@ describe("declaring an entity", () => {
     const { cache } = start();
     cache.entity({ name: "e" });
     expect(() => cache.entity({ name: "e" })).toThrow(expect.objectContaining({ code: "ERR_CACHE_ENTITY" }));
-    expect(() => cache.entity({ name: "e", scope: "tenant" })).toThrow(expect.objectContaining({ code: "ERR_CACHE_ENTITY" }));
+    expect(() => cache.entity({ name: "e", scope: "tenant" })).toThrow(
+      expect.objectContaining({ code: "ERR_CACHE_ENTITY" }),
+    );
   });
 
   it("that was refused leaves the name free", () => {
@@ -387,9 +419,16 @@ describe("declaring an entity", () => {
 describe("writing an entity", () => {
   it("writeThrough stores under its declaration's policy and tags", async () => {
     const { cache } = start();
-    const issues = cache.entity<number, Issue>({ name: "issue", ttl: "7s", tags: (value, id) => [`id:${id}`, `title:${value.title.length}`] });
+    const issues = cache.entity<number, Issue>({
+      name: "issue",
+      ttl: "7s",
+      tags: (value, id) => [`id:${id}`, `title:${value.title.length}`],
+    });
     expect(await issues.writeThrough(1, async () => issue(1))).toEqual(issue(1));
-    expect((await issues.explain(1)).tiers[0]).toMatchObject({ freshFor: 7_000, tags: ["~issue", "global:id:1", "global:title:7"] });
+    expect((await issues.explain(1)).tiers[0]).toMatchObject({
+      freshFor: 7_000,
+      tags: ["~issue", "global:id:1", "global:title:7"],
+    });
     await expect(issues.writeThrough(1, () => Promise.reject(down))).rejects.toBe(down);
     expect(await issues.has(1)).toBe(false);
   });
@@ -406,7 +445,10 @@ describe("writing an entity", () => {
     const { cache, clock } = start();
     const loads = [deferred<number>(), deferred<number>()];
     let calls = 0;
-    const entity = cache.entity<string, number>({ name: "e", load: () => (loads[calls++] as (typeof loads)[0]).promise });
+    const entity = cache.entity<string, number>({
+      name: "e",
+      load: () => (loads[calls++] as (typeof loads)[0]).promise,
+    });
     const first = entity.get("k");
     await clock.advance(0);
     const refreshed = entity.refresh("k");

@@ -11,11 +11,10 @@ import type {
   ScopedEntity,
   ScopedEntityDefinition,
   SetOptions,
-  StandardResult,
 } from "./api.js";
-import type { Engine } from "./engine.js";
 import type { WriteSpec } from "./write/writes.js";
 import { CacheError } from "./errors.js";
+import { declareEntity, type EntityHome, type Shape } from "./entity-shape.js";
 import { explain } from "./explain-key.js";
 import type { Explanation } from "./explain.js";
 import type { Mark } from "./invalidation/record.js";
@@ -31,54 +30,8 @@ import {
 } from "./keys.js";
 import type { LoadContext } from "./load/context.js";
 import type { LoadSpec } from "./load/loads.js";
-import type { EntryPolicy } from "./options.js";
-import {
-  checkLoadOptions,
-  checkSetOptions,
-  display,
-  isSoft,
-  knownOptions,
-  optionError,
-  POLICY_FIELDS,
-  resolvePolicy,
-  saysPolicy,
-  wholeNumber,
-  type ResolvedPolicy,
-} from "./policy.js";
-import type { Counters } from "./stats.js";
+import { checkLoadOptions, checkSetOptions, display, isSoft, optionError } from "./policy.js";
 
-/** What is declared in one namespace, by entity name. */
-export type EntityRegistry = Map<string, Declared>;
-
-interface Declared {
-  /** `undefined` while it is only named as a parent. */
-  scoped: boolean | undefined;
-  parent: boolean;
-  /** An entity without a scope belongs to it. */
-  unscopedChild: string | undefined;
-}
-
-/** Where an entity is declared. */
-export interface EntityHome {
-  readonly engine: Engine;
-  readonly namespace: string;
-  readonly policy: ResolvedPolicy;
-  readonly presets: Readonly<Record<string, EntryPolicy>>;
-  readonly registry: EntityRegistry;
-}
-
-const FIELDS: readonly string[] = [
-  ...POLICY_FIELDS,
-  "name",
-  "version",
-  "schema",
-  "migrate",
-  "load",
-  "loadMany",
-  "tags",
-  "belongsTo",
-  "scope",
-];
 const NO_OPTIONS = {};
 /** Bound entities kept per scoped entity, so that `.in(scope)` is cheap; making one anew costs a microsecond. */
 const MAX_SCOPES = 1_000;
@@ -88,66 +41,8 @@ export function defineEntity<Id extends KeyInput, T>(
   home: EntityHome,
   definition: EntityDefinition<Id, T> | ScopedEntityDefinition<Id, T>,
 ): Entity<Id, T> | ScopedEntity<Id, T> {
-  if (typeof definition !== "object" || definition === null) throw optionError("definition", "an object", definition);
-  knownOptions(definition, FIELDS, "entity");
-  const { name } = definition;
-  if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
-  const scope = "scope" in definition ? definition.scope : undefined;
-  if (scope !== undefined && (typeof scope !== "string" || scope === "")) throw optionError("scope", "the scope's name, as text", scope);
-  wholeNumber(definition.version ?? 1, "version", 0);
-  for (const field of ["load", "loadMany", "tags", "migrate"] as const) {
-    if (definition[field] !== undefined && typeof definition[field] !== "function") throw optionError(field, "a function", definition[field]);
-  }
-  checkSchema(definition.schema);
-  const belongsTo: unknown = definition.belongsTo;
-  if (belongsTo !== undefined && !isFunctions(belongsTo)) throw optionError("belongsTo", "functions by the parent's name", belongsTo);
-  const known = home.registry.get(name);
-  if (known?.scoped !== undefined) {
-    throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(name)} is declared already: keep the first and use it`);
-  }
-  if (scope !== undefined && known?.unscopedChild !== undefined) throw scopeless(known.unscopedChild, name);
-  const parents = Object.keys(definition.belongsTo ?? {});
-  const scopedParent = parents.find((parent) => home.registry.get(parent)?.scoped === true);
-  if (scope === undefined && scopedParent !== undefined) throw scopeless(name, scopedParent);
-  const shape = new Shape<Id, T>(home, definition);
-  home.registry.set(name, { scoped: scope !== undefined, parent: known?.parent ?? false, unscopedChild: known?.unscopedChild });
-  for (const parent of parents) {
-    const record = home.registry.get(parent) ?? { scoped: undefined, parent: true, unscopedChild: undefined };
-    record.parent = true;
-    if (scope === undefined) record.unscopedChild = name;
-    home.registry.set(parent, record);
-  }
+  const { shape, scope } = declareEntity(home, definition);
   return scope === undefined ? new BoundEntity(shape, undefined) : new Scoped(shape, scope);
-}
-
-/** The child's value does not say in which scope its parent is: invalidating the parent would miss it. */
-function scopeless(child: string, parent: string): CacheError {
-  return new CacheError("ERR_CACHE_ENTITY", `The entity ${display(child)} has no scope and cannot belong to ${display(parent)}, which has one`);
-}
-
-/** What all scopes of an entity have in common. */
-class Shape<Id extends KeyInput, T> {
-  readonly home: EntityHome;
-  readonly definition: EntityDefinition<Id, T>;
-  readonly version: number;
-  readonly policy: ResolvedPolicy;
-  readonly counters: Counters;
-  readonly fingerprint: number;
-  readonly accept: LoadSpec["accept"];
-
-  constructor(home: EntityHome, definition: EntityDefinition<Id, T>) {
-    this.home = home;
-    this.definition = definition;
-    this.version = definition.version ?? 1;
-    this.policy = resolvePolicy(home.policy, definition, home.presets);
-    this.counters = home.engine.recorder.counters(definition.name);
-    this.fingerprint = fingerprintOf(`${definition.name}:${this.version}`);
-    this.accept = acceptor(definition);
-  }
-
-  resolve(options: EntryPolicy): ResolvedPolicy {
-    return saysPolicy(options) ? resolvePolicy(this.policy, options, this.home.presets) : this.policy;
-  }
 }
 
 class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
@@ -164,7 +59,10 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
 
   in(scope: ScopeInput): Entity<Id, T> {
     if (scope === undefined || scope === null || scope === "") {
-      throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(this.name)} is read in a ${this.#scope}: got \`${display(scope)}\``);
+      throw new CacheError(
+        "ERR_CACHE_ENTITY",
+        `The entity ${display(this.name)} is read in a ${this.#scope}: got \`${display(scope)}\``,
+      );
     }
     const prefix = entityPrefix(scope, this.name);
     let bound = this.#bound.get(prefix);
@@ -180,7 +78,10 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
   async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine, namespace } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate([{ kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }], isSoft(options));
+    return engine.invalidations.invalidate(
+      [{ kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }],
+      isSoft(options),
+    );
   }
 }
 
@@ -230,18 +131,22 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       if (load !== undefined) return this.#load(id, path, (context) => load(id, context), options);
       return this.getMany([id], options).then(([value]) => value as T);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
-  getOrLoad(id: Id, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
+  getOrLoad(
+    id: Id,
+    loader: (context: LoaderContext & EntityContext) => T | Promise<T>,
+    options: LoadOptions = NO_OPTIONS,
+  ): Promise<T> {
     try {
       this.#shape.home.engine.checkOpen();
       if (typeof loader !== "function") throw optionError("loader", "a function", loader);
       const path = this.#path(id);
       return this.#hit(path, options) ?? this.#load(id, path, loader, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -263,10 +168,14 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     // Two equal ids are one item: the batch loader sees each id once.
     const first = new Map(paths.map((path, index) => [path, index] as const));
     const unique = [...first.values()];
-    const loader = (missing: readonly number[], context: BatchContext<number>): Promise<readonly unknown[] | ReadonlyMap<number, unknown>> =>
-      this.#loadBatch(missing, ids, loadMany, context);
+    const loader = (
+      missing: readonly number[],
+      context: BatchContext<number>,
+    ): Promise<readonly unknown[] | ReadonlyMap<number, unknown>> => this.#loadBatch(missing, ids, loadMany, context);
     const spec = this.#loadSpec(options, undefined, undefined);
-    const values = await engine.loadMany(unique, [...first.keys()], loader, spec, options, (index) => this.#tagsOf(ids[index] as Id));
+    const values = await engine.loadMany(unique, [...first.keys()], loader, spec, options, (index) =>
+      this.#tagsOf(ids[index] as Id),
+    );
     const valueAt = new Map(unique.map((index, at) => [index, values[at]]));
     return paths.map((path) => valueAt.get(first.get(path) as number) as T);
   }
@@ -367,7 +276,12 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     return Promise.resolve(engine.local.give(held.value, held.mutable) as T);
   }
 
-  #load(id: Id, path: string, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions): Promise<T> {
+  #load(
+    id: Id,
+    path: string,
+    loader: (context: LoaderContext & EntityContext) => T | Promise<T>,
+    options: LoadOptions,
+  ): Promise<T> {
     const { engine } = this.#shape.home;
     const load = (context: LoadContext): unknown => loader(this.#inScope(context));
     const spec = this.#loadSpec(options, id, load);
@@ -396,7 +310,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       scope: this.#scope,
     });
     if (Array.isArray(values)) return values;
-    if (!(values instanceof Map)) throw new CacheError("ERR_CACHE_LOAD", `Expected \`loadMany\` of ${this.name} to return an array or a map`);
+    if (!(values instanceof Map))
+      throw new CacheError("ERR_CACHE_LOAD", `Expected \`loadMany\` of ${this.name} to return an array or a map`);
     return new Map(missing.map((index) => [index, (values as ReadonlyMap<Id, T>).get(ids[index] as Id)]));
   }
 
@@ -424,7 +339,9 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   }
 
   #tags(options: SetOptions): readonly string[] {
-    return options.tags === undefined ? this.#base.tags : [...this.#base.tags, ...options.tags.map((tag) => this.#tag(tag))];
+    return options.tags === undefined
+      ? this.#base.tags
+      : [...this.#base.tags, ...options.tags.map((tag) => this.#tag(tag))];
   }
 
   /** Tags that come from the value: those declared, and one for each parent it belongs to. */
@@ -469,45 +386,9 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   }
 
   #unloadable(): never {
-    throw new CacheError("ERR_CACHE_ENTITY", `The entity ${display(this.name)} declares neither \`load\` nor \`loadMany\``);
+    throw new CacheError(
+      "ERR_CACHE_ENTITY",
+      `The entity ${display(this.name)} declares neither \`load\` nor \`loadMany\``,
+    );
   }
-}
-
-function checkSchema(schema: unknown): void {
-  if (schema === undefined) return;
-  const standard: unknown = (schema as { readonly "~standard"?: unknown } | null)?.["~standard"];
-  const validate: unknown = (standard as { readonly validate?: unknown } | null | undefined)?.validate;
-  if (typeof validate !== "function") throw optionError("schema", "a Standard Schema (https://standardschema.dev)", schema);
-}
-
-function isFunctions(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.values(value).every((one) => typeof one === "function");
-}
-
-/** Checks a value that comes from the shared tier; one that the schema refuses gets one chance by `migrate`. */
-function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): LoadSpec["accept"] {
-  const { schema, migrate } = definition;
-  if (schema === undefined) return undefined;
-  const check = async (value: unknown): Promise<{ readonly value: unknown } | undefined> => {
-    const result: StandardResult<T> = await schema["~standard"].validate(value);
-    return result.issues === undefined ? { value: result.value } : undefined;
-  };
-  return async (value) => {
-    try {
-      const accepted = await check(value);
-      if (accepted !== undefined || migrate === undefined) return accepted;
-      const migrated = migrate(value);
-      return migrated === undefined ? undefined : await check(migrated);
-    } catch {
-      // A schema or a migration that throws refuses: the miss it makes is counted, and the load makes it good.
-      return undefined;
-    }
-  };
-}
-
-/** FNV-1a, 32 bits. */
-function fingerprintOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  return hash >>> 0;
 }

@@ -15,8 +15,14 @@ export async function explain(engine: Engine, path: string, spec: ReadSpec): Pro
 function inMemory(engine: Engine, path: string): TierExplanation {
   const { state, held, reason } = engine.local.inspect(path);
   if (held === undefined) return { ...ABSENT, tier: "memory", reason };
-  const told = state === "fresh" || state === "early" ? "fresh" : state === "stale" ? "stale" : "dead";
-  return { tier: "memory", state: told, reason: told === "fresh" ? undefined : reason, ...measured(engine, held), bytes: held.bytes };
+  const told = TOLD[state];
+  return {
+    tier: "memory",
+    state: told,
+    reason: told === "fresh" ? undefined : reason,
+    ...measured(engine, held),
+    bytes: held.bytes,
+  };
 }
 
 async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<TierExplanation> {
@@ -33,10 +39,14 @@ async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<T
   if (bytes === undefined) return { ...ABSENT, tier: "shared", reason: "cold" };
   const found = await shared.entries.examine(path, bytes, answer.head, spec);
   if (found.state === "down") return down;
-  if (found.state === "miss") return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes: bytes.length, tags: tagsOf(bytes) };
+  if (found.state === "miss")
+    return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes: bytes.length, tags: tagsOf(bytes) };
   const reason = found.state === "fresh" ? undefined : "expired";
   return { tier: "shared", state: found.state, reason, ...measured(engine, found.held), bytes: bytes.length };
 }
+
+/** What `LocalEntries` calls an entry, in the words of an explanation. */
+const TOLD = { fresh: "fresh", early: "fresh", stale: "stale", suspect: "dead", none: "dead" } as const;
 
 const ABSENT: Omit<TierExplanation, "tier"> = {
   state: "absent",
@@ -64,7 +74,10 @@ function tagsOf(bytes: Uint8Array): readonly string[] {
 function summary(tiers: readonly TierExplanation[], loading: boolean, failures: Explanation["failures"]): string {
   const fresh = tiers.find((tier) => tier.state === "fresh");
   if (fresh !== undefined) return `A read is answered from ${fresh.tier}.`;
-  const said = tiers.map((tier) => `${tier.tier}: ${tier.state}${tier.reason === undefined ? "" : ` (${tier.reason})`}`).join(", ");
-  const then = failures === undefined ? (loading ? "a load is under way" : "a read loads") : `its loader failed ${failures.count} times in a row`;
+  const said = tiers
+    .map((tier) => `${tier.tier}: ${tier.state}${tier.reason === undefined ? "" : ` (${tier.reason})`}`)
+    .join(", ");
+  const next = loading ? "a load is under way" : "a read loads";
+  const then = failures === undefined ? next : `its loader failed ${failures.count} times in a row`;
   return `${said}; ${then}.`;
 }

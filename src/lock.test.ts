@@ -46,7 +46,9 @@ describe("a lock without a shared tier", () => {
     const { cache, clock } = start();
     const held = await cache.lock("job");
     const failed: string[] = [];
-    const waiting = [cache.lock("job", { wait: 100 }), cache.lock("job")].map((lock, index) => lock.catch((error: { code: string }) => failed.push(`${index} ${error.code}`)));
+    const waiting = [cache.lock("job", { wait: 100 }), cache.lock("job")].map((lock, index) =>
+      lock.catch((error: { code: string }) => failed.push(`${index} ${error.code}`)),
+    );
     await clock.advance(99);
     expect(failed).toEqual([]);
     await clock.advance(1);
@@ -116,7 +118,10 @@ describe("a lock without a shared tier", () => {
     ["lock option", { timeout: 5 }],
   ])("refuses a wrong %s: %o", async (option, options) => {
     const { cache } = start();
-    await expect(cache.lock("job", options as object)).rejects.toMatchObject({ code: "ERR_CACHE_OPTION", message: expect.stringContaining(`\`${option}\``) });
+    await expect(cache.lock("job", options as object)).rejects.toMatchObject({
+      code: "ERR_CACHE_OPTION",
+      message: expect.stringContaining(`\`${option}\``),
+    });
     await (await cache.lock("job", { wait: 0 })).release();
   });
 });

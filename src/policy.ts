@@ -83,7 +83,11 @@ export function resolvePolicy(
       throw optionError("preset", `one of ${Object.keys(presets).join(", ")}`, policy.preset);
     }
     // A preset names no other preset: one level, so that no cycle can be declared.
-    return resolvePolicy(resolvePolicy(base, { ...preset, preset: undefined }, presets), { ...policy, preset: undefined }, presets);
+    return resolvePolicy(
+      resolvePolicy(base, { ...preset, preset: undefined }, presets),
+      { ...policy, preset: undefined },
+      presets,
+    );
   }
   if (policy.ttl !== undefined) validateTtl(policy.ttl, "ttl");
   if (policy.tierTtl !== undefined) knownOptions(policy.tierTtl, ["memory", "shared"], "tierTtl");
@@ -95,7 +99,8 @@ export function resolvePolicy(
     maxTtl: positive(policy.maxTtl, "maxTtl") ?? base.maxTtl,
     jitter: share(policy.jitter, "jitter") ?? base.jitter,
     sliding: boolean(policy.sliding, "sliding") ?? base.sliding,
-    staleWhileRevalidate: milliseconds(policy.staleWhileRevalidate, "staleWhileRevalidate") ?? base.staleWhileRevalidate,
+    staleWhileRevalidate:
+      milliseconds(policy.staleWhileRevalidate, "staleWhileRevalidate") ?? base.staleWhileRevalidate,
     staleIfError: stale?.for ?? base.staleIfError,
     staleThrottle: stale?.throttle ?? base.staleThrottle,
     staleWhen: stale === undefined ? base.staleWhen : stale.when,
@@ -168,12 +173,14 @@ function positive(duration: Duration | undefined, option: string): number | unde
 }
 
 function share(n: number | undefined, option: string): number | undefined {
-  if (n !== undefined && !(typeof n === "number" && n >= 0 && n < 1)) throw optionError(option, "a number from 0 to below 1", n);
+  if (n !== undefined && !(typeof n === "number" && n >= 0 && n < 1))
+    throw optionError(option, "a number from 0 to below 1", n);
   return n;
 }
 
 function factor(n: number | undefined, option: string): number | undefined {
-  if (n !== undefined && !(typeof n === "number" && n >= 0 && n <= 100)) throw optionError(option, "a number from 0 to 100", n);
+  if (n !== undefined && !(typeof n === "number" && n >= 0 && n <= 100))
+    throw optionError(option, "a number from 0 to 100", n);
   return n;
 }
 
@@ -196,7 +203,8 @@ export function checkLoadOptions(options: LoadOptions): void {
   if (options.waitTimeout !== undefined) toMilliseconds(options.waitTimeout, "waitTimeout");
   boolean(options.forceFresh, "forceFresh");
   const signal: unknown = options.signal;
-  if (signal !== undefined && !(signal instanceof EventTarget && "aborted" in signal)) throw optionError("signal", "an AbortSignal", signal);
+  if (signal !== undefined && !(signal instanceof EventTarget && "aborted" in signal))
+    throw optionError("signal", "an AbortSignal", signal);
 }
 
 /** @throws CacheError unless the mode is one of the two words. */

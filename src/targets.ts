@@ -23,7 +23,10 @@ export function marksOfTargets(
   const targets: readonly unknown[] = Array.isArray(target) ? target : [target];
   const marks = targets.flatMap((one) => marksOf(one as InvalidationTarget, namespace, maxKeyLength));
   if (marks.length > MAX_TARGET_KEYS) {
-    throw new CacheError("ERR_CACHE_KEY", `Expected at most ${MAX_TARGET_KEYS} keys and tags in one invalidation, got ${marks.length}`);
+    throw new CacheError(
+      "ERR_CACHE_KEY",
+      `Expected at most ${MAX_TARGET_KEYS} keys and tags in one invalidation, got ${marks.length}`,
+    );
   }
   return marks;
 }
@@ -55,9 +58,16 @@ function marksOf(target: InvalidationTarget, namespace: string, limit: number): 
     const given: unknown = (target as Readonly<Record<string, unknown>>)[list];
     if (list in target && !Array.isArray(given)) throw invalid(given);
   }
-  const key = (input: Parameters<typeof encodeKey>[0]): Mark => ({ kind: "key", key: inNamespace(namespace, encodeKey(input, limit)) });
+  const key = (input: Parameters<typeof encodeKey>[0]): Mark => ({
+    kind: "key",
+    key: inNamespace(namespace, encodeKey(input, limit)),
+  });
   if ("key" in target) return [key(target.key)];
-  if ("keys" in target) return [...new Set(target.keys.map((one) => inNamespace(namespace, encodeKey(one, limit))))].map((one) => ({ kind: "key", key: one }));
+  if ("keys" in target)
+    return [...new Set(target.keys.map((one) => inNamespace(namespace, encodeKey(one, limit))))].map((one) => ({
+      kind: "key",
+      key: one,
+    }));
   if ("tag" in target) return [{ kind: "tag", tag: inNamespace(namespace, encodeTag(target.tag, target.scope)) }];
   if ("tags" in target) {
     const tags = [...new Set(target.tags.map((tag) => inNamespace(namespace, encodeTag(tag, target.scope))))].sort();
@@ -74,7 +84,8 @@ function marksOf(target: InvalidationTarget, namespace: string, limit: number): 
     return [{ kind: "prefix", prefix: inNamespace(namespace, entityPrefix(target.scope, target.entity)) }];
   }
   // Only the word itself: a variable that came out false or undefined must not empty the cache.
-  if ("all" in target && target.all === true) return namespace === "" ? [{ kind: "all" }] : [{ kind: "prefix", prefix: namespace }];
+  if ("all" in target && (target.all as unknown) === true)
+    return namespace === "" ? [{ kind: "all" }] : [{ kind: "prefix", prefix: namespace }];
   throw invalid(target);
 }
 

@@ -10,7 +10,11 @@ const down = new Error("the source is down");
 describe("warm", () => {
   it("runs every task of the plan and reports", async () => {
     const { cache, clock } = start();
-    const plan = [1, 2, 3].map((n): WarmTask => () => cache.getOrLoad(n, () => n));
+    const plan = [1, 2, 3].map(
+      (n): WarmTask =>
+        () =>
+          cache.getOrLoad(n, () => n),
+    );
     const warming = cache.warm(plan);
     await clock.advance(10);
     expect(await warming).toEqual({ done: 3, failed: 0, took: 2, errors: [] });
@@ -55,7 +59,13 @@ describe("warm", () => {
     const thrown = (): never => {
       throw down;
     };
-    const plan: WarmTask[] = [() => Promise.reject(down), thrown, undefined as never, ...Array.from({ length: 20 }, () => () => Promise.reject(down)), async () => 1];
+    const plan: WarmTask[] = [
+      () => Promise.reject(down),
+      thrown,
+      undefined as never,
+      ...Array.from({ length: 20 }, () => () => Promise.reject(down)),
+      async () => 1,
+    ];
     const warming = cache.warm(plan);
     await clock.advance(100);
     const report = await warming;
@@ -71,7 +81,10 @@ describe("warm", () => {
       told.push(`${done}/${failed}`);
       throw down;
     };
-    const warming = cache.warm([async () => 1, () => Promise.reject(new Error("task")), async () => 1], { concurrency: 1, onProgress });
+    const warming = cache.warm([async () => 1, () => Promise.reject(new Error("task")), async () => 1], {
+      concurrency: 1,
+      onProgress,
+    });
     await clock.advance(100);
     const report = await warming;
     expect(told).toEqual(["1/0", "1/1", "2/1"]);
@@ -95,7 +108,9 @@ describe("warm", () => {
       await expect(warming).rejects.toBe(down);
       expect(clock.pending).toBe(before);
     }
-    await expect(cache.warm([async () => expect.unreachable()], { signal: AbortSignal.abort(down) })).rejects.toBe(down);
+    await expect(cache.warm([async () => expect.unreachable()], { signal: AbortSignal.abort(down) })).rejects.toBe(
+      down,
+    );
   });
 
   it("ends its plan's generator when it is aborted, and rejects with the plan's own error", async () => {
@@ -141,6 +156,9 @@ describe("warm", () => {
     ["warm option", { parallel: 5 }],
   ])("refuses a wrong %s: %o", async (option, options) => {
     const { cache } = start();
-    await expect(cache.warm([], options as object)).rejects.toMatchObject({ code: "ERR_CACHE_OPTION", message: expect.stringContaining(`\`${option}\``) });
+    await expect(cache.warm([], options as object)).rejects.toMatchObject({
+      code: "ERR_CACHE_OPTION",
+      message: expect.stringContaining(`\`${option}\``),
+    });
   });
 });

@@ -29,7 +29,21 @@ describe("wrap", () => {
   it("tells apart arguments of every type, number and order", async () => {
     const { cache } = start();
     const echo = cache.wrap((...args: (string | number | boolean | null)[]) => JSON.stringify(args), { name: "echo" });
-    const calls = [[], [1], ["1"], [1, 2], ["1:2"], ["1", "2"], [2, 1], [true], ["true"], [null], ["null"], [""], ["", ""]];
+    const calls = [
+      [],
+      [1],
+      ["1"],
+      [1, 2],
+      ["1:2"],
+      ["1", "2"],
+      [2, 1],
+      [true],
+      ["true"],
+      [null],
+      ["null"],
+      [""],
+      ["", ""],
+    ];
     for (const args of calls) expect(await echo(...args)).toBe(JSON.stringify(args));
     for (const args of calls) expect(await echo(...args)).toBe(JSON.stringify(args));
     expect(cache.stats().total.loads).toBe(calls.length);
@@ -37,7 +51,10 @@ describe("wrap", () => {
 
   it("makes its key of what `key` says, else of all arguments", async () => {
     const { cache } = start();
-    const byId = cache.wrap((user: { id: number; name: string }) => user.name, { name: "byId", key: (user) => user.id });
+    const byId = cache.wrap((user: { id: number; name: string }) => user.name, {
+      name: "byId",
+      key: (user) => user.id,
+    });
     expect(await byId({ id: 1, name: "a" })).toBe("a");
     expect(await byId({ id: 1, name: "b" })).toBe("a");
     expect(byId.key({ id: 1, name: "c" })).toBe("byId:1");
@@ -58,7 +75,8 @@ describe("wrap", () => {
         throw failure;
       },
     });
-    for (const argument of [undefined, () => 1, Symbol("s"), Number.NaN, new Map()]) await expect(wrong(argument)).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+    for (const argument of [undefined, () => 1, Symbol("s"), Number.NaN, new Map()])
+      await expect(wrong(argument)).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
     await expect(throwing(1)).rejects.toBe(failure);
     await expect(throwing.refresh(1)).rejects.toBe(failure);
     await expect(throwing.invalidate(1)).rejects.toBe(failure);
@@ -91,14 +109,19 @@ describe("wrap", () => {
       tagsOf: (value, id) => [`team:${value.team}`, `id:${id}`],
     });
     await find(1);
-    expect((await cache.explain(["find", 1])).tiers[0]).toMatchObject({ freshFor: 9_000, tags: ["global:found", "global:team:7", "global:id:1"] });
+    expect((await cache.explain(["find", 1])).tiers[0]).toMatchObject({
+      freshFor: 9_000,
+      tags: ["global:found", "global:team:7", "global:id:1"],
+    });
     await cache.invalidate({ tag: "team:7" });
     expect(find.peek(1)).toBeUndefined();
   });
 
   it("is its cache's or namespace's own", async () => {
     const { cache } = start();
-    const [a, b] = [cache.namespace("a"), cache.namespace("b")].map((room, index) => room.wrap(() => index, { name: "f" }));
+    const [a, b] = [cache.namespace("a"), cache.namespace("b")].map((room, index) =>
+      room.wrap(() => index, { name: "f" }),
+    );
     expect([await a?.(), await b?.()]).toEqual([0, 1]);
     await a?.invalidateAll();
     expect([a?.peek(), b?.peek()]).toEqual([undefined, 1]);
@@ -120,7 +143,11 @@ describe("wrap", () => {
 
   it.each([undefined, "", 5])("refuses the name %o: two functions may have none, or the same", (name) => {
     const { cache } = start();
-    expect(() => cache.wrap(() => 1, { name: name as string })).toThrow(expect.objectContaining({ code: "ERR_CACHE_OPTION", message: expect.stringContaining("`name`") }));
-    expect(() => cache.wrap(() => 1, undefined as never)).toThrow(expect.objectContaining({ code: "ERR_CACHE_OPTION" }));
+    expect(() => cache.wrap(() => 1, { name: name as string })).toThrow(
+      expect.objectContaining({ code: "ERR_CACHE_OPTION", message: expect.stringContaining("`name`") }),
+    );
+    expect(() => cache.wrap(() => 1, undefined as never)).toThrow(
+      expect.objectContaining({ code: "ERR_CACHE_OPTION" }),
+    );
   });
 });

@@ -12,7 +12,10 @@ export function wrap<A extends readonly unknown[], T>(
   if (typeof fn !== "function") throw optionError("fn", "a function", fn);
   const { name, key: keyOf, tagsOf, ...loadOptions } = options;
   if (typeof name !== "string" || name === "") {
-    throw new CacheError("ERR_CACHE_OPTION", `Expected \`name\` to be text that is not empty (two functions may have the same name, or none), got \`${display(name)}\``);
+    throw new CacheError(
+      "ERR_CACHE_OPTION",
+      `Expected \`name\` to be text that is not empty (two functions may have the same name, or none), got \`${display(name)}\``,
+    );
   }
   const path = (args: A): readonly Segment[] => {
     const id: unknown = keyOf === undefined ? args : keyOf(...args);

@@ -179,7 +179,7 @@ export class LogFollower {
       // Held against the position asked with: pushes may have moved this process on while the answer was under way.
       const follows = first === undefined ? head.position === position : first.previous === position;
       if (records === undefined || !follows) {
-        await this.#lost(head);
+        await this.#lost(head, position);
         return;
       }
       for (const record of records) if (record.position > (this.#position ?? 0)) this.#advance(record);
@@ -191,23 +191,24 @@ export class LogFollower {
   }
 
   /** The log cannot be followed from where this process stood. */
-  async #lost(head: Head): Promise<void> {
+  async #lost(head: Head, stood: number): Promise<void> {
     const { tier, guard, recorder, onLost } = this.#options;
     const rules = await guard.call("store.rules", () => tier.store.rules());
     recorder.gap(head.position);
-    onLost(this.#restart(head, rules));
+    const since = this.#restart(head, rules);
+    // History went back: positions of what was lost with it say nothing of what is now.
+    if (head.position < stood) this.#newestSeen = 0;
+    onLost(since);
   }
 
   /**
-   * Starts to know at this head; the position from which on marks are known. That is later than the head when newer
-   * records were applied or made here meanwhile (their marks are forgotten with the rest), or when history went back.
+   * Starts to know at this head; the position from which on all marks are known. That is later than the head when history
+   * went back: what this process knew to be newer was lost with it.
    */
   #restart(head: Head, rules: readonly { mark: Mark; hard: number; soft: number }[]): number {
     const { marks } = this.#options;
     const since = Math.max(head.position, this.known);
     this.#position = head.position;
-    // Positions of a history that was lost say nothing of the one that goes on.
-    this.#newestSeen = head.position;
     marks.restart(since);
     for (const rule of rules) marks.learn(rule.mark, rule);
     return since;

@@ -53,7 +53,7 @@ export class Marks {
   readonly #tags = new Map<string, Cell>();
   readonly #prefixes = new Map<string, Cell>();
   readonly #rules = new Map<string, Rule>();
-  #all: Cell = { hard: 0, soft: 0 };
+  readonly #all: Cell = { hard: 0, soft: 0 };
   #newestTag = 0;
   #newestPrefix = 0;
   #newestRule = 0;
@@ -81,13 +81,11 @@ export class Marks {
     return this.#tags.size + this.#prefixes.size + this.#rules.size;
   }
 
-  /** Forgets everything and starts to know at `since`: the records between were lost. */
+  /**
+   * Starts to know all at `since`: records before it were lost. What is known stays: this process may have made those
+   * records itself, and an entry they hit must not be the best there is when a load fails.
+   */
   restart(since: number): void {
-    this.#tags.clear();
-    this.#prefixes.clear();
-    this.#rules.clear();
-    this.#all = { hard: 0, soft: 0 };
-    this.#newestTag = this.#newestPrefix = this.#newestRule = this.#newestAll = 0;
     this.#since = since;
     this.#version += 1;
   }

@@ -20,7 +20,7 @@ export interface BatchItem {
   readonly begun: boolean;
   begin(): void;
   /** Its fate is known: answered, or it waits for somebody else. More than once is once. */
-  decide(): void;
+  readonly decide: () => void;
   /** It has come to its load. */
   load(context: LoadContext): Promise<unknown>;
   /** Its load was given up: once all of a call are, the loader is told and its place at the gate is free. */
@@ -56,7 +56,10 @@ class Call {
   }
 }
 
-type BatchLoader<I> = (missing: readonly I[], context: BatchContext<I>) => Promise<readonly unknown[] | ReadonlyMap<I, unknown>>;
+type BatchLoader<I> = (
+  missing: readonly I[],
+  context: BatchContext<I>,
+) => Promise<readonly unknown[] | ReadonlyMap<I, unknown>>;
 
 /**
  * Merges the loads of many items into as few calls of a batch loader as their fates allow.
@@ -130,7 +133,9 @@ export class Batch<I> {
       call.signal.throwIfAborted();
       const items = ready.map(({ item }) => item);
       const values = await call.bounded(this.#loader(items, contextOf(ready, call.signal)));
-      const valueOf = Array.isArray(values) ? inOrder(values, items.length) : byItem(values as ReadonlyMap<I, unknown>, items);
+      const valueOf = Array.isArray(values)
+        ? inOrder(values, items.length)
+        : byItem(values as ReadonlyMap<I, unknown>, items);
       for (const [index, one] of ready.entries()) one.resolve(valueOf(index));
     } catch (error) {
       for (const one of ready) one.reject(error);
@@ -144,7 +149,11 @@ function contextOf<I>(ready: readonly Ready<I>[], signal: AbortSignal): BatchCon
   const contexts = new Map(ready.map(({ item, context }) => [item, context]));
   const of = (item: I): LoadContext => {
     const context = contexts.get(item);
-    if (context === undefined) throw new CacheError("ERR_CACHE_LOAD", "The batch loader's context was asked for an item that is not in the batch");
+    if (context === undefined)
+      throw new CacheError(
+        "ERR_CACHE_LOAD",
+        "The batch loader's context was asked for an item that is not in the batch",
+      );
     return context;
   };
   return {
@@ -156,12 +165,16 @@ function contextOf<I>(ready: readonly Ready<I>[], signal: AbortSignal): BatchCon
 
 function inOrder(values: readonly unknown[], expected: number): (index: number) => unknown {
   if (values.length !== expected) {
-    throw new CacheError("ERR_CACHE_LOAD", `Expected the batch loader to return ${expected} values in the order asked, got ${values.length}`);
+    throw new CacheError(
+      "ERR_CACHE_LOAD",
+      `Expected the batch loader to return ${expected} values in the order asked, got ${values.length}`,
+    );
   }
   return (index) => values[index];
 }
 
 function byItem<I>(values: ReadonlyMap<I, unknown>, items: readonly I[]): (index: number) => unknown {
-  if (!(values instanceof Map)) throw new CacheError("ERR_CACHE_LOAD", "Expected the batch loader to return an array or a map");
-  return (index) => values.get(items[index] as I);
+  if (!(values instanceof Map))
+    throw new CacheError("ERR_CACHE_LOAD", "Expected the batch loader to return an array or a map");
+  return (index) => values.get(items[index]);
 }

@@ -62,7 +62,8 @@ export class LoadContext implements LoaderContext {
   }
 
   etag(etag: string): void {
-    if (typeof etag !== "string") throw new CacheError("ERR_CACHE_OPTION", `Expected \`context.etag\` to get a string, got \`${typeof etag}\``);
+    if (typeof etag !== "string")
+      throw new CacheError("ERR_CACHE_OPTION", `Expected \`context.etag\` to get a string, got \`${typeof etag}\``);
     this.decidedEtag = etag;
   }
 
@@ -72,7 +73,10 @@ export class LoadContext implements LoaderContext {
 
   notModified<T>(): T {
     if (this.previous === undefined) {
-      throw new CacheError("ERR_CACHE_LOAD", `\`context.notModified()\` was called for ${this.key}, of which nothing is stored`);
+      throw new CacheError(
+        "ERR_CACHE_LOAD",
+        `\`context.notModified()\` was called for ${this.key}, of which nothing is stored`,
+      );
     }
     this.unchanged = true;
     // The caller says what it stored under this key: nobody else can know.

@@ -72,7 +72,12 @@ export class SharedLeases {
    * A dead holder's lease runs out in the tier, so waiting always ends; a living one renews it, and its fill or
    * release wakes those who wait.
    */
-  async obtain(flight: Flight, seen: Uint8Array | undefined, spec: ReadSpec, answers: Answers): Promise<Lease | "answered" | undefined> {
+  async obtain(
+    flight: Flight,
+    seen: Uint8Array | undefined,
+    spec: ReadSpec,
+    answers: Answers,
+  ): Promise<Lease | "answered" | undefined> {
     const token = this.#token();
     const giveUpAt = this.#clock.now() + spec.policy.hardTimeout;
     let known = seen;
@@ -80,11 +85,12 @@ export class SharedLeases {
       let answer: LeaseAnswer;
       try {
         const stamp = known;
-        answer = await this.#guard.call("leases.acquire", () => this.#tier.leases.acquire(flight.key, { token, ttl: this.#ttl, seen: stamp }));
+        answer = await this.#guard.call("leases.acquire", () =>
+          this.#tier.leases.acquire(flight.key, { token, ttl: this.#ttl, seen: stamp }),
+        );
       } catch {
         return undefined;
       }
-      this.#follower.saw(answer.head.position);
       switch (answer.state) {
         case "won":
           return this.#held(flight.key, token, answer.head.position, answer.fence, spec.policy.hardTimeout);
@@ -114,7 +120,9 @@ export class SharedLeases {
   async takeOver(key: string, ttl: number): Promise<Lease | undefined> {
     const token = this.#token();
     try {
-      const answer = await this.#guard.call("leases.acquire", () => this.#tier.leases.acquire(key, { token, ttl: this.#ttl, takeOver: true }));
+      const answer = await this.#guard.call("leases.acquire", () =>
+        this.#tier.leases.acquire(key, { token, ttl: this.#ttl, takeOver: true }),
+      );
       return answer.state === "won" ? this.#held(key, token, answer.head.position, answer.fence, ttl) : undefined;
     } catch {
       return undefined;
@@ -127,17 +135,20 @@ export class SharedLeases {
   }
 
   #held(key: string, token: string, position: number, fence: number, longest: number): Lease {
+    this.#follower.saw(position);
     const { leases } = this.#tier;
     const until = this.#clock.now() + longest;
     let ended = false;
     let timer: Timer | undefined;
     const renew = (): void => {
       if (ended || this.#clock.now() >= until) return;
-      this.#guard.call("leases.renew", () => leases.renew(key, token, this.#ttl)).then(
-        // Lost: the fill will be refused. There is nothing to tell the loader: its value still answers its callers.
-        (still) => (still ? schedule() : undefined),
-        () => schedule(),
-      );
+      this.#guard
+        .call("leases.renew", () => leases.renew(key, token, this.#ttl))
+        .then(
+          // Lost: the fill will be refused. There is nothing to tell the loader: its value still answers its callers.
+          (still) => (still ? schedule() : undefined),
+          () => schedule(),
+        );
     };
     const schedule = (): void => {
       if (!ended) timer = this.#clock.after(this.#ttl / 3, renew);
@@ -155,7 +166,9 @@ export class SharedLeases {
       fill: async (bytes, ttl) => {
         if (!end()) return "refused";
         try {
-          return (await this.#guard.call("leases.fill", () => leases.fill(key, token, bytes, ttl))) ? "filled" : "refused";
+          return (await this.#guard.call("leases.fill", () => leases.fill(key, token, bytes, ttl)))
+            ? "filled"
+            : "refused";
         } catch {
           // Counted and told by the guard. Whether it was stored is unknown; if it was, it passed the fence.
           return "failed";
@@ -172,10 +185,12 @@ export class SharedLeases {
       },
       release: () => {
         if (!end()) return;
-        this.#guard.call("leases.release", () => leases.release(key, token)).catch((error: unknown) => {
-          // The lease runs out by itself.
-          this.#recorder.emit({ type: "background-failed", what: `release of the lease on ${key}`, error });
-        });
+        this.#guard
+          .call("leases.release", () => leases.release(key, token))
+          .catch((error: unknown) => {
+            // The lease runs out by itself.
+            this.#recorder.emit({ type: "background-failed", what: `release of the lease on ${key}`, error });
+          });
       },
     };
   }

@@ -1,23 +1,22 @@
 import type { LoadOptions } from "../api.js";
 import type { Clock } from "../clock.js";
-import { toMilliseconds } from "../duration.js";
 import type { EntryFields } from "../entries/entry.js";
-import { encodeEnvelope, newStamp } from "../entries/envelope.js";
-import { lifetime, type Held } from "../entries/held.js";
+import type { Held } from "../entries/held.js";
 import { CacheError } from "../errors.js";
 import type { MissReason } from "../events.js";
 import type { Marks } from "../invalidation/marks.js";
 import type { PendingOperations } from "../invalidation/pending.js";
 import type { KeyInput } from "../keys.js";
-import { resolveTtl } from "../schedule.js";
 import type { Recorder } from "../stats.js";
-import type { Kept, LocalEntries } from "../tiers/local-entries.js";
+import type { LocalEntries } from "../tiers/local-entries.js";
 import type { Backoff } from "./backoff.js";
 import type { BatchItem } from "./batch.js";
 import { FailSignal, LoadContext } from "./context.js";
 import { Flight, type Flights, type Outcome } from "./flight.js";
+import type { EntryMaker, MadeEntry, SharedForm } from "./entry-maker.js";
 import type { LoadGate } from "./gate.js";
 import type { Lease, SharedLeases } from "./lease.js";
+import { answerFor } from "./patience.js";
 import type { ReadSpec, SharedEntries } from "./shared-entries.js";
 
 /** All that one load needs to know besides its key. */
@@ -36,8 +35,8 @@ export interface LoadSpec extends ReadSpec {
 
 export interface LoadsParts {
   readonly clock: Clock;
-  readonly random: () => number;
   readonly recorder: Recorder;
+  readonly maker: EntryMaker;
   readonly marks: Marks;
   readonly local: LocalEntries;
   readonly pending: PendingOperations;
@@ -47,11 +46,6 @@ export interface LoadsParts {
   /** The shared tier's entries and leases, when there is one. */
   readonly shared: { readonly entries: SharedEntries; readonly leases: SharedLeases } | undefined;
   readonly invalidations: { readonly position: number };
-}
-
-interface Made {
-  readonly kept: Kept;
-  readonly fields: EntryFields;
 }
 
 /**
@@ -143,12 +137,13 @@ export class Loads {
   }
 
   async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
-    const { marks, recorder, local } = this.#parts;
+    const { clock, marks, recorder, local } = this.#parts;
     const joined = flight.joined;
     const version = marks.version;
     let outcome: Outcome;
     try {
-      outcome = await this.#wait(flight, spec, options);
+      const { softTimeout } = spec.policy;
+      outcome = await answerFor(flight, options, { clock, softTimeout, stale: () => this.#late(flight) });
     } catch (error) {
       recorder.miss(spec.counters, flight.key, flight.reason);
       throw error;
@@ -171,65 +166,12 @@ export class Loads {
     return state === "hard" || (state === "soft" && !stale);
   }
 
-  /** The flight's answer, or what this caller's own limits make of its lateness. */
-  #wait(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<Outcome> {
-    const leave = flight.join();
-    const soft = spec.policy.softTimeout;
-    const { signal, waitTimeout } = options;
-    if (soft === Number.POSITIVE_INFINITY && waitTimeout === undefined && signal === undefined) return flight.answer;
-    const { clock } = this.#parts;
-    return new Promise((resolve, reject) => {
-      const timers = [
-        soft === Number.POSITIVE_INFINITY ? undefined : clock.after(soft, () => this.#serveLate(flight, end, resolve), true),
-        waitTimeout === undefined
-          ? undefined
-          : clock.after(
-              toMilliseconds(waitTimeout, "waitTimeout"),
-              () => {
-                if (this.#serveLate(flight, end, resolve)) return;
-                // Were it ended now, a source slower than its callers' patience would never be cached.
-                flight.adopt();
-                end();
-                reject(new CacheError("ERR_CACHE_TIMEOUT", `${flight.key} was not loaded within ${String(waitTimeout)}`));
-              },
-              true,
-            ),
-      ];
-      const aborted = (): void => {
-        end();
-        reject(signal?.reason as Error);
-      };
-      const end = (): void => {
-        for (const timer of timers) timer?.cancel();
-        signal?.removeEventListener("abort", aborted);
-        leave();
-      };
-      if (signal?.aborted === true) {
-        aborted();
-        return;
-      }
-      signal?.addEventListener("abort", aborted, { once: true });
-      flight.answer.then(
-        (outcome) => {
-          end();
-          resolve(outcome);
-        },
-        (error: unknown) => {
-          end();
-          reject(error as Error);
-        },
-      );
-    });
-  }
-
-  #serveLate(flight: Flight, end: () => void, resolve: (outcome: Outcome) => void): boolean {
+  /** A stale value that a caller who has waited too long may have. */
+  #late(flight: Flight): Outcome | undefined {
     const { stale } = flight;
-    if (stale === undefined || !servable(stale, this.#parts.clock.now()) || !this.#stands(flight, stale)) return false;
-    // The load goes on for the next caller: this one leaves without ending it.
-    flight.adopt();
-    end();
-    resolve(staleOutcome(stale));
-    return true;
+    if (stale === undefined || !servable(stale, this.#parts.clock.now()) || !this.#stands(flight, stale))
+      return undefined;
+    return staleOutcome(stale);
   }
 
   async #run(flight: Flight, spec: LoadSpec): Promise<void> {
@@ -372,7 +314,7 @@ export class Loads {
       flight.whenAborted((reason) => {
         timer.cancel();
         spec.batch?.abort(reason);
-        reject(reason as Error);
+        reject(reason);
       });
       running.then(
         (value) => {
@@ -381,7 +323,7 @@ export class Loads {
         },
         (error: unknown) => {
           timer.cancel();
-          reject(error as Error);
+          reject(error);
         },
       );
     });
@@ -400,12 +342,26 @@ export class Loads {
     if (made === undefined) {
       if (context.skipped) this.#parts.recorder.refused(spec.counters, flight.key, "memory", "skipped");
       lease?.release();
-      flight.resolve({ value, mutable: false, from: "load", stale: false, raw: true, entry: { position, tags: context.decidedTags } });
+      flight.resolve({
+        value,
+        mutable: false,
+        from: "load",
+        stale: false,
+        raw: true,
+        entry: { position, tags: context.decidedTags },
+      });
       return;
     }
     const { kept, fields } = made;
     const createdAt = this.#parts.clock.now();
-    const outcome: Outcome = { value: kept.value, mutable: kept.mutable, from: "load", stale: false, raw: false, entry: { position, tags: fields.tags } };
+    const outcome: Outcome = {
+      value: kept.value,
+      mutable: kept.mutable,
+      from: "load",
+      stale: false,
+      raw: false,
+      entry: { position, tags: fields.tags },
+    };
     if (lease !== undefined && !(await this.#fillShared(flight, spec, lease, fields))) {
       flight.resolve(outcome);
       return;
@@ -416,57 +372,48 @@ export class Loads {
 
   /** False: the fill was refused, and memory must not have it either. A tier that failed leaves memory its copy. */
   async #fillShared(flight: Flight, spec: LoadSpec, lease: Lease, fields: EntryFields): Promise<boolean> {
-    const { recorder, clock } = this.#parts;
-    const ttl = Math.min(fields.ttl, spec.policy.sharedTtl);
-    let bytes: Uint8Array;
+    const { recorder, maker } = this.#parts;
+    let form: SharedForm;
     try {
-      bytes = encodeEnvelope({ ...fields, ttl }, clock.wall());
+      form = maker.encode(fields, spec.policy);
     } catch (error) {
       recorder.refused(spec.counters, flight.key, "shared", "unstorable", error);
       lease.release();
       return false;
     }
-    const ended = await lease.fill(bytes, Math.max(1, Math.ceil(lifetime({ ...fields, ttl }))));
-    if (ended === "filled") recorder.stored(spec.counters, flight.key, "shared", bytes.length, ttl);
+    const ended = await lease.fill(form.bytes, form.life);
+    if (ended === "filled") recorder.stored(spec.counters, flight.key, "shared", form.bytes.length, form.ttl);
     else recorder.refused(spec.counters, flight.key, "shared", ended === "refused" ? "fenced" : "error");
     return ended !== "refused";
   }
 
   /** The entry of a loaded value; `undefined`, and told, when it cannot or must not be stored: a loader that answered never fails its callers. */
-  #make(flight: Flight, spec: LoadSpec, context: LoadContext, value: unknown, took: number, position: number): Made | undefined {
-    const { local, recorder } = this.#parts;
-    const { stale } = flight;
+  #make(
+    flight: Flight,
+    spec: LoadSpec,
+    context: LoadContext,
+    value: unknown,
+    took: number,
+    position: number,
+  ): MadeEntry | undefined {
+    const { maker, recorder } = this.#parts;
     try {
-      const unchanged = context.unchanged ? stale : undefined;
-      const kept = unchanged ?? local.secure(value);
-      const tags = [...spec.tags, ...context.decidedTags, ...(spec.tagsOf?.(value) ?? [])];
-      const ttl = this.ttl(flight.key, value, spec, context.decidedTtl);
-      if (ttl <= 0) {
-        recorder.refused(spec.counters, flight.key, "memory", "skipped");
-        return undefined;
-      }
-      const fields = makeFields(kept.value, spec, {
-        ttl,
+      const unchanged = context.unchanged ? flight.stale : undefined;
+      const made = maker.make(flight.key, value, spec, {
+        kept: unchanged,
+        ttl: context.decidedTtl,
+        tags: [...spec.tags, ...context.decidedTags, ...(spec.tagsOf?.(value) ?? []), ...(unchanged?.tags ?? [])],
+        etag: context.decidedEtag ?? spec.etag ?? unchanged?.fields.etag,
         loadCost: took,
         position,
-        tags: unchanged === undefined ? tags : [...tags, ...unchanged.tags],
-        etag: context.decidedEtag ?? spec.etag ?? unchanged?.fields.etag,
       });
-      return { kept, fields };
+      if (made.fields.ttl > 0) return made;
+      recorder.refused(spec.counters, flight.key, "memory", "skipped");
     } catch (error) {
       const unstorable = error instanceof CacheError && error.code === "ERR_CACHE_VALUE";
       recorder.refused(spec.counters, flight.key, "memory", unstorable ? "unstorable" : "error", error);
-      return undefined;
     }
-  }
-
-  /** How long the value is fresh: the loader's word, else the policy's, capped and jittered. */
-  ttl(path: string, value: unknown, spec: ReadSpec, decided: number | undefined): number {
-    const { clock, random } = this.#parts;
-    const { policy } = spec;
-    const negative = value === null || value === undefined ? policy.negativeTtl : undefined;
-    const ttl = Math.min(decided ?? negative ?? resolveTtl(policy.ttl, value, path, clock.wall()), policy.maxTtl);
-    return policy.jitter === 0 ? ttl : ttl * (1 - policy.jitter * random());
+    return undefined;
   }
 
   #fail(flight: Flight, spec: LoadSpec, thrown: unknown): void {
@@ -501,27 +448,6 @@ export class Loads {
       return false;
     }
   }
-}
-
-/** The fields of an entry made now. */
-export function makeFields(
-  value: unknown,
-  spec: ReadSpec,
-  made: { ttl: number; loadCost: number; position: number; tags: readonly string[]; etag: string | undefined },
-): EntryFields {
-  return {
-    value,
-    stamp: newStamp(),
-    ttl: made.ttl,
-    staleWhileRevalidate: spec.policy.staleWhileRevalidate,
-    staleIfError: spec.policy.staleIfError,
-    loadCost: made.loadCost,
-    position: made.position,
-    tags: [...new Set(made.tags)],
-    fingerprint: spec.fingerprint,
-    etag: made.etag,
-    sliding: spec.policy.sliding,
-  };
 }
 
 function staleOutcome(held: Held): Outcome {

@@ -87,7 +87,8 @@ export class SharedEntries {
     if (envelope === undefined) return { state: "miss", reason: "corrupt", stamp };
     // One from the future is of a history that was lost: no invalidation of this one would ever hit it.
     const { position } = envelope;
-    if (head === undefined || position < head.floor || position > head.position) return { state: "miss", reason: "forgotten", stamp };
+    if (head === undefined || position < head.floor || position > head.position)
+      return { state: "miss", reason: "forgotten", stamp };
     if (envelope.fingerprint !== spec.fingerprint) return { state: "miss", reason: "version", stamp };
     if (this.#unsent.hits(path, envelope.tags)) return { state: "miss", reason: "invalidated-key", stamp };
     const verdict = await this.#judge(path, envelope, head);
@@ -142,7 +143,14 @@ export class SharedEntries {
       return { state: "miss", reason: "corrupt", stamp: envelope.stamp };
     }
     const { createdWall: _created, softStale: _soft, ...fields } = envelope;
-    const held = this.#local.hold(kept, { ...fields, value: kept.value }, createdAt, position, spec.policy, spec.counters);
+    const held = this.#local.hold(
+      kept,
+      { ...fields, value: kept.value },
+      createdAt,
+      position,
+      spec.policy,
+      spec.counters,
+    );
     if (soft) held.soften(now);
     return now < held.freshUntil ? { state: "fresh", held, bytes } : { state: "stale", held, bytes };
   }

@@ -1,16 +1,13 @@
 import type { Clock } from "../clock.js";
-import type { EntryFields } from "../entries/entry.js";
-import { encodeEnvelope } from "../entries/envelope.js";
-import { lifetime } from "../entries/held.js";
 import type { Invalidations } from "../invalidation/invalidations.js";
 import type { PendingOperation, PendingOperations } from "../invalidation/pending.js";
 import type { Marks } from "../invalidation/marks.js";
 import type { Head, Mark } from "../invalidation/record.js";
+import type { EntryMaker, MadeEntry } from "../load/entry-maker.js";
 import type { Lease } from "../load/lease.js";
-import { makeFields, type Loads } from "../load/loads.js";
 import type { ReadSpec } from "../load/shared-entries.js";
 import type { Recorder } from "../stats.js";
-import type { Kept, LocalEntries } from "../tiers/local-entries.js";
+import type { LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
 
 /** What a write brings along: how the entry is made, and what it is called. */
@@ -20,18 +17,14 @@ export interface WriteSpec extends ReadSpec {
   readonly etag: string | undefined;
 }
 
-/** An entry about to be written. */
-interface Made {
+/** An entry about to be written, and its form in the shared tier, if there is one. */
+interface Made extends MadeEntry {
   readonly path: string;
-  readonly kept: Kept;
-  readonly fields: EntryFields;
-  /** Its envelope; empty without a shared tier. */
   readonly bytes: Uint8Array;
-  /** How long a shared tier keeps it; whole milliseconds. */
   readonly life: number;
 }
 
-const NO_BYTES: Uint8Array = new Uint8Array(0);
+const UNSHARED = { bytes: new Uint8Array(0), life: 0 };
 
 /** The write path: values that come from callers rather than from a load. */
 export class Writes {
@@ -40,7 +33,7 @@ export class Writes {
   readonly #marks: Marks;
   readonly #local: LocalEntries;
   readonly #pending: PendingOperations;
-  readonly #loads: Loads;
+  readonly #maker: EntryMaker;
   readonly #invalidations: Invalidations;
   readonly #shared: SharedSide | undefined;
 
@@ -50,7 +43,7 @@ export class Writes {
     marks: Marks;
     local: LocalEntries;
     pending: PendingOperations;
-    loads: Loads;
+    maker: EntryMaker;
     invalidations: Invalidations;
     shared: SharedSide | undefined;
   }) {
@@ -59,7 +52,7 @@ export class Writes {
     this.#marks = parts.marks;
     this.#local = parts.local;
     this.#pending = parts.pending;
-    this.#loads = parts.loads;
+    this.#maker = parts.maker;
     this.#invalidations = parts.invalidations;
     this.#shared = parts.shared;
   }
@@ -134,7 +127,11 @@ export class Writes {
     if (shared === undefined) return localHead(this.#invalidations.applyLocally(marks, false));
     const puts = entries.map(({ path, bytes, life }) => ({ key: path, value: bytes, ttl: life }));
     try {
-      const head = await shared.guard.call("store.put", () => shared.tier.store.put(puts, shared.origin), shared.patience);
+      const head = await shared.guard.call(
+        "store.put",
+        () => shared.tier.store.put(puts, shared.origin),
+        shared.patience,
+      );
       shared.follower.applyOwn(marks, false, head.position);
       return head;
     } catch (cause) {
@@ -144,7 +141,7 @@ export class Writes {
 
   #commitLocally(path: string, value: unknown, begun: number, spec: WriteSpec): boolean {
     const made = this.#tryMake(path, value, spec, begun);
-    if (made === undefined || this.#marks.judge(path, made.fields).state !== "valid") return false;
+    if (made === undefined) return false;
     return this.#keep(made, localHead(this.#invalidations.applyLocally(marksOf([made]), false)), spec);
   }
 
@@ -171,11 +168,12 @@ export class Writes {
    * Keeps a written entry in memory, known good up to its own record.
    *
    * A tag, prefix or pattern invalidated since its position, before that record, would then not hit it any more,
-   * though it hits the same entry in the shared tier: so memory takes it only if there was none.
+   * though it hits the same entry in the shared tier: so memory takes it only if there was none, neither in the log nor
+   * among those of this process that the log has yet to get.
    */
   #keep({ path, kept, fields }: Made, { position, control }: Head, spec: WriteSpec): boolean {
     const { policy, counters } = spec;
-    if (control > fields.position) {
+    if (control > fields.position || this.#marks.judge(path, fields).state !== "valid") {
       this.#recorder.refused(counters, path, "memory", "fenced");
       return false;
     }
@@ -195,13 +193,16 @@ export class Writes {
 
   /** @throws CacheError `ERR_CACHE_VALUE`. */
   #make(path: string, value: unknown, spec: WriteSpec, position: number): Made {
-    const kept = this.#local.secure(value);
-    const ttl = this.#loads.ttl(path, value, spec, undefined);
     const tags = [...spec.tags, ...(spec.tagsOf?.(value) ?? [])];
-    const fields = makeFields(kept.value, spec, { ttl, loadCost: 0, position, tags, etag: spec.etag });
-    const stored = { ...fields, ttl: Math.min(ttl, spec.policy.sharedTtl) };
-    const bytes = this.#shared === undefined ? NO_BYTES : encodeEnvelope(stored, this.#clock.wall());
-    return { path, kept, fields, bytes, life: Math.max(1, Math.ceil(lifetime(stored))) };
+    const made = this.#maker.make(path, value, spec, {
+      kept: undefined,
+      ttl: undefined,
+      tags,
+      etag: spec.etag,
+      loadCost: 0,
+      position,
+    });
+    return { path, ...made, ...(this.#shared === undefined ? UNSHARED : this.#maker.encode(made.fields, spec.policy)) };
   }
 
   /** Invalidates after a write that has happened; one that is not acknowledged is sent until it is. */

@@ -157,8 +157,9 @@ describe("createMemoryTier", () => {
     for (const [, policy] of POLICIES) {
       const { tier } = setup({ maxEntries: 1, policy });
       for (let i = 0; i < 10; i += 1) {
-        tier.set(`k${i}`, i, 1, NEVER);
-        expect(tier.size).toBe(1);
+        expect(tier.set(`k${i}`, i, 1, NEVER)).toBe(true);
+        expect([...tier.entries()]).toEqual([[`k${i}`, i]]);
+        expect(tier.bytes).toBe(1);
       }
     }
   });

@@ -61,7 +61,7 @@ export class TimerWheel {
     this.#deadlines = deadlines;
   }
 
-  /** Gives a slot a deadline, in place of the one it may have; Infinity takes it away. */
+  /** Gives a slot a deadline, in place of the one it may have; Infinity takes it away; one that is over is due at the next tick. */
   schedule(slot: number, deadline: number): void {
     if (deadline === Number.POSITIVE_INFINITY) {
       this.remove(slot);
@@ -105,12 +105,8 @@ export class TimerWheel {
       const tick = this.#next;
       this.#current = tick;
       left = this.#visit(tick, now, left, expire);
-      if (left < 0) {
-        // Some of this tick's slots are still there: it counts as not visited.
-        this.#current = tick - 1;
-        this.#next = tick;
-        return;
-      }
+      // Some of this tick's slots are still there: it stays the next to visit.
+      if (left < 0) return;
       this.#next = this.#findNext();
     }
     // Also when the clock went back: buckets then come round early, which is harmless.

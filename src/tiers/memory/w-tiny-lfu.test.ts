@@ -136,6 +136,22 @@ describe("createWTinyLfu", () => {
     expect(survives(0.001)).toBe(true);
   });
 
+  it("keeps its books right when values are replaced, by heavier and lighter ones", () => {
+    const tier = tierOf({ maxBytes: 10_000, maxEntryBytes: 1000 });
+    const residents = Array.from({ length: 100 }, (_, i) => `k${i}`);
+    for (let round = 0; round < 2; round += 1) for (const key of residents) read(tier, key, 100);
+    for (let i = 0; i < 50; i += 1) {
+      tier.set("k99", 1, 50, NEVER);
+      tier.set("k99", 1, 100, NEVER);
+    }
+    // Three times seen, it beats one victim seen twice; it would not beat two.
+    for (let n = 0; n < 4; n += 1) {
+      read(tier, "new", 100);
+      read(tier, `filler${n}`, 100);
+    }
+    expect(tier.peek("new")).toBe(1);
+  });
+
   it("looks at few victims for a heavy candidate, and extrapolates", () => {
     const tier = tierOf({ maxBytes: 1_000_000, maxEntryBytes: 500_000, maxEntries: 100_000 });
     for (let round = 0; round < 3; round += 1) for (let i = 0; i < 9900; i += 1) read(tier, `k${i}`, 100);

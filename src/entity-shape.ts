@@ -1,0 +1,180 @@
+import type { EntityDefinition, ScopedEntityDefinition, StandardResult } from "./api.js";
+import type { Engine } from "./engine.js";
+import { CacheError } from "./errors.js";
+import type { KeyInput } from "./keys.js";
+import type { LoadSpec } from "./load/loads.js";
+import type { EntryPolicy } from "./options.js";
+import {
+  display,
+  knownOptions,
+  optionError,
+  POLICY_FIELDS,
+  resolvePolicy,
+  saysPolicy,
+  wholeNumber,
+  type ResolvedPolicy,
+} from "./policy.js";
+import type { Counters } from "./stats.js";
+
+/** What is declared in one namespace, by entity name. */
+export type EntityRegistry = Map<string, Declared>;
+
+interface Declared {
+  /** `undefined` while it is only named as a parent. */
+  scoped: boolean | undefined;
+  parent: boolean;
+  /** An entity without a scope belongs to it. */
+  unscopedChild: string | undefined;
+}
+
+/** Where an entity is declared. */
+export interface EntityHome {
+  readonly engine: Engine;
+  readonly namespace: string;
+  readonly policy: ResolvedPolicy;
+  readonly presets: Readonly<Record<string, EntryPolicy>>;
+  readonly registry: EntityRegistry;
+}
+
+const FIELDS: readonly string[] = [
+  ...POLICY_FIELDS,
+  "name",
+  "version",
+  "schema",
+  "migrate",
+  "load",
+  "loadMany",
+  "tags",
+  "belongsTo",
+  "scope",
+];
+/**
+ * Checks a definition and enters it; with the scope's name, if it has one.
+ *
+ * @throws CacheError `ERR_CACHE_OPTION`; `ERR_CACHE_ENTITY` when the name is declared already.
+ */
+export function declareEntity<Id extends KeyInput, T>(
+  home: EntityHome,
+  definition: EntityDefinition<Id, T> | ScopedEntityDefinition<Id, T>,
+): { readonly shape: Shape<Id, T>; readonly scope: string | undefined } {
+  const { registry } = home;
+  if (typeof definition !== "object" || definition === null) throw optionError("definition", "an object", definition);
+  knownOptions(definition, FIELDS, "entity");
+  const { name } = definition;
+  if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
+  const scope = "scope" in definition ? definition.scope : undefined;
+  if (scope !== undefined && (typeof scope !== "string" || scope === ""))
+    throw optionError("scope", "the scope's name, as text", scope);
+  wholeNumber(definition.version ?? 1, "version", 0);
+  for (const field of ["load", "loadMany", "tags", "migrate"] as const) {
+    if (definition[field] !== undefined && typeof definition[field] !== "function")
+      throw optionError(field, "a function", definition[field]);
+  }
+  checkSchema(definition.schema);
+  const belongsTo: unknown = definition.belongsTo;
+  if (belongsTo !== undefined && !isFunctions(belongsTo))
+    throw optionError("belongsTo", "functions by the parent's name", belongsTo);
+  const known = registry.get(name);
+  if (known?.scoped !== undefined) {
+    throw new CacheError(
+      "ERR_CACHE_ENTITY",
+      `The entity ${display(name)} is declared already: keep the first and use it`,
+    );
+  }
+  if (scope !== undefined && known?.unscopedChild !== undefined) throw scopeless(known.unscopedChild, name);
+  const parents = Object.keys(definition.belongsTo ?? {});
+  const scopedParent = parents.find((parent) => registry.get(parent)?.scoped === true);
+  if (scope === undefined && scopedParent !== undefined) throw scopeless(name, scopedParent);
+  // Made before it is entered: one whose policy is wrong was never declared.
+  const shape = new Shape<Id, T>(home, definition);
+  registry.set(name, {
+    scoped: scope !== undefined,
+    parent: known?.parent ?? false,
+    unscopedChild: known?.unscopedChild,
+  });
+  for (const parent of parents) {
+    const record = registry.get(parent) ?? { scoped: undefined, parent: true, unscopedChild: undefined };
+    record.parent = true;
+    if (scope === undefined) record.unscopedChild = name;
+    registry.set(parent, record);
+  }
+  return { shape, scope };
+}
+
+/** The child's value does not say in which scope its parent is: invalidating the parent would miss it. */
+function scopeless(child: string, parent: string): CacheError {
+  return new CacheError(
+    "ERR_CACHE_ENTITY",
+    `The entity ${display(child)} has no scope and cannot belong to ${display(parent)}, which has one`,
+  );
+}
+
+/** What all scopes of an entity have in common. */
+export class Shape<Id extends KeyInput, T> {
+  readonly home: EntityHome;
+  readonly definition: EntityDefinition<Id, T>;
+  readonly version: number;
+  readonly policy: ResolvedPolicy;
+  readonly counters: Counters;
+  readonly fingerprint: number;
+  readonly accept: LoadSpec["accept"];
+
+  constructor(home: EntityHome, definition: EntityDefinition<Id, T>) {
+    this.home = home;
+    this.definition = definition;
+    this.version = definition.version ?? 1;
+    this.policy = resolvePolicy(home.policy, definition, home.presets);
+    this.counters = home.engine.recorder.counters(definition.name);
+    this.fingerprint = fingerprintOf(`${definition.name}:${this.version}`);
+    this.accept = acceptor(definition);
+  }
+
+  resolve(options: EntryPolicy): ResolvedPolicy {
+    return saysPolicy(options) ? resolvePolicy(this.policy, options, this.home.presets) : this.policy;
+  }
+}
+
+/** @throws CacheError `ERR_CACHE_OPTION` unless it follows the Standard Schema contract. */
+function checkSchema(schema: unknown): void {
+  if (schema === undefined) return;
+  if (typeof schema !== "object" && typeof schema !== "function") throw schemaError(schema);
+  const standard: unknown = schema === null ? undefined : Reflect.get(schema, "~standard");
+  const validate: unknown = (standard as { readonly validate?: unknown } | null | undefined)?.validate;
+  if (typeof validate !== "function") throw schemaError(schema);
+}
+
+function schemaError(schema: unknown): CacheError {
+  return optionError("schema", "a Standard Schema (https://standardschema.dev)", schema);
+}
+
+/** Checks a value that comes from the shared tier; one that the schema refuses gets one chance by `migrate`. */
+function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): LoadSpec["accept"] {
+  const { schema, migrate } = definition;
+  if (schema === undefined) return undefined;
+  const check = async (value: unknown): Promise<{ readonly value: unknown } | undefined> => {
+    const result: StandardResult<T> = await schema["~standard"].validate(value);
+    return result.issues === undefined ? { value: result.value } : undefined;
+  };
+  return async (value) => {
+    try {
+      const accepted = await check(value);
+      if (accepted !== undefined || migrate === undefined) return accepted;
+      const migrated = migrate(value);
+      return migrated === undefined ? undefined : await check(migrated);
+    } catch {
+      // A schema or a migration that throws refuses: the miss it makes is counted, and the load makes it good.
+      return undefined;
+    }
+  };
+}
+
+function isFunctions(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every((one) => typeof one === "function");
+}
+
+/** FNV-1a, 32 bits. */
+function fingerprintOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash >>> 0;
+}

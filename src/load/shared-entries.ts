@@ -138,7 +138,8 @@ export class SharedEntries {
     const createdAt = envelope.sliding ? now : now - age;
     let kept;
     try {
-      kept = this.#local.secure(value);
+      // A schema may hand back an object of its own.
+      kept = spec.accept === undefined ? this.#local.adopt(value) : this.#local.secure(value);
     } catch {
       return { state: "miss", reason: "corrupt", stamp: envelope.stamp };
     }

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.js";
 import { Held } from "../entries/held.js";
 import type { EntryFields } from "../entries/entry.js";
-import { copy, measure, seal, unseal } from "../entries/seal.js";
+import { adopt, copy, measure, seal, unseal } from "../entries/seal.js";
 import type { MissReason } from "../events.js";
 import type { Marks } from "../invalidation/marks.js";
 import type { Isolation } from "../options.js";
@@ -117,6 +117,13 @@ export class LocalEntries {
     return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: this.#sizeOf(sealed.value) };
   }
 
+  /** As `secure`, in place, for a value that nobody else holds: one just decoded. */
+  adopt(value: unknown): Kept {
+    if (this.#isolation === "none") return this.secure(value);
+    const sealed = adopt(value);
+    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: this.#sizeOf(sealed.value) };
+  }
+
   /** What a caller is handed. */
   give(value: unknown, mutable: boolean): unknown {
     if (this.#isolation === "clone") return copy(value);
@@ -173,7 +180,6 @@ export class LocalEntries {
   holds(path: string): boolean {
     return this.#memory?.peek(path) !== undefined;
   }
-
 
   #absence(path: string): MissReason {
     return this.#removals.reason(path) ?? "cold";

@@ -21,6 +21,7 @@ import type {
   WrapOptions,
 } from "./api.js";
 import { Engine } from "./engine.js";
+import type { Held } from "./entries/held.js";
 import { defineEntity } from "./entity.js";
 import type { EntityRegistry } from "./entity-shape.js";
 import { CacheError } from "./errors.js";
@@ -130,6 +131,8 @@ class CacheView implements Cache {
 
   peek<T>(key: KeyInput): T | undefined {
     this.#engine.checkOpen();
+    const plain = this.#freshPlain(key);
+    if (plain !== undefined) return this.#hit(key as string, plain) as T;
     const { local, recorder } = this.#engine;
     const path = this.#path(key);
     let held = local.fresh(path);
@@ -142,8 +145,8 @@ class CacheView implements Cache {
       held = look.held;
     }
     if (held === undefined) return undefined;
-    recorder.hit(held.counters, path, "memory", false);
-    return local.give(held.value, held.mutable) as T;
+    if (path === key) held.plain = true;
+    return this.#hit(path, held) as T;
   }
 
   async get<T>(key: KeyInput, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
@@ -191,15 +194,18 @@ class CacheView implements Cache {
   getOrLoad<T>(key: KeyInput, loader: Loader<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
     try {
       this.#engine.checkOpen();
+      const isForced = options.forceFresh === true;
+      const plain = isForced ? undefined : this.#freshPlain(key);
+      if (plain !== undefined) return Promise.resolve(this.#hit(key as string, plain) as T);
       const path = this.#path(key);
-      const held = options.forceFresh === true ? undefined : this.#engine.local.fresh(path);
+      const held = isForced ? undefined : this.#engine.local.fresh(path);
       if (held !== undefined) {
-        this.#engine.recorder.hit(held.counters, path, "memory", false);
-        return Promise.resolve(this.#engine.local.give(held.value, held.mutable) as T);
+        if (path === key) held.plain = true;
+        return Promise.resolve(this.#hit(path, held) as T);
       }
       if (typeof loader !== "function") throw optionError("loader", "a function", loader);
       const spec = this.#loadSpec(loader, options);
-      if (options.forceFresh === true) return this.#refresh(path, spec, options) as Promise<T>;
+      if (isForced) return this.#refresh(path, spec, options) as Promise<T>;
       return this.#engine.loads.get(path, spec, options) as Promise<T>;
     } catch (error) {
       return Promise.reject(error);
@@ -315,6 +321,16 @@ class CacheView implements Cache {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Text is looked up as it is before it is encoded, which is most of what a hit costs otherwise. */
+  #freshPlain(key: KeyInput): Held | undefined {
+    return typeof key === "string" && this.#namespace === "" ? this.#engine.local.freshPlain(key) : undefined;
+  }
+
+  #hit(path: string, held: Held): unknown {
+    this.#engine.recorder.hit(held.counters, path, "memory", false);
+    return this.#engine.local.give(held.value, held.mutable);
   }
 
   #path(key: KeyInput): string {

@@ -19,7 +19,11 @@ afterEach(async () => {
 });
 
 /** Holds back the steps it is told to, until `release`. */
-function valve(): { schedule: (step: SharedStep) => void; hold: (kind: SharedStep["kind"], name: string) => void; release: () => void } {
+function valve(): {
+  schedule: (step: SharedStep) => void;
+  hold: (kind: SharedStep["kind"], name: string) => void;
+  release: () => void;
+} {
   const held: SharedStep[] = [];
   let holds: { kind: string; name: string } | undefined;
   return {
@@ -198,7 +202,11 @@ describe("a process that finds the log lost", () => {
   });
 
   it("serves on error what the shared tier still has", async () => {
-    const { a, b, clock, server, connections } = await start(2, { ttl: "1s", staleIfError: "1h", shared: { heartbeat: "500ms" } });
+    const { a, b, clock, server, connections } = await start(2, {
+      ttl: "1s",
+      staleIfError: "1h",
+      shared: { heartbeat: "500ms" },
+    });
     await a.set("k", "old");
     expect(await b.get("k")).toBe("old");
     connections[1]?.dropPushes(true);
@@ -206,6 +214,28 @@ describe("a process that finds the log lost", () => {
     server.trimLog();
     await clock.advance(1_600);
     expect(await b.getOrLoad("k", () => Promise.reject(new Error("source down")))).toBe("old");
+  });
+});
+
+describe("R7: an invalidation whose mark the shared tier had to forget", () => {
+  it("stays in force: what is older counts as forgotten, what is newer as good", async () => {
+    const clock = new FakeClock();
+    const server = new SharedMemory({ clock, maxMarks: 3, maxRules: 1 });
+    const make = (): Cache => createCache({ name: "test", tiers: [memory(), server.factory()], clock });
+    const a = make();
+    await clock.advance(0);
+    await a.set("k", "old", { tags: ["t"] });
+    await a.invalidate({ tag: "t" });
+    for (let n = 0; n < 10; n += 1) await a.invalidate({ tag: `another ${n}` });
+    await a.set("fine", "v", { tags: ["t"] });
+    const late = make();
+    await clock.advance(0);
+    expect(await late.get("k")).toBeUndefined();
+    expect(late.stats().total.missReasons).toEqual({ forgotten: 1 });
+    expect(await late.get("fine")).toBe("v");
+    expect(await late.getOrLoad("k", () => "new", { tags: ["t"] })).toBe("new");
+    expect(await a.get("k")).toBe("new");
+    await Promise.all([a.close(), late.close()]);
   });
 });
 

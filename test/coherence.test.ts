@@ -61,19 +61,22 @@ describe("R1: a load that read before a write does not store after it", () => {
 });
 
 describe("R2: a read that starts after an acknowledged invalidation joins no earlier load", () => {
-  it.each([{ key: "k" }, { tag: "t" }, { prefix: "k" }, { pattern: "k*" }, { all: true } as const])("after %o", async (target) => {
-    const { caches, settle } = await start(1);
-    const [a] = caches as [(typeof caches)[0]];
-    const old = deferred<string>();
-    const first = a.getOrLoad("k", () => old.promise, { tags: ["t"] });
-    await settle();
-    await a.invalidate(target);
-    const second = a.getOrLoad("k", () => "new", { tags: ["t"] });
-    old.resolve("old");
-    expect(await first).toBe("old");
-    expect(await second).toBe("new");
-    expect(await a.get("k")).toBe("new");
-  });
+  it.each([{ key: "k" }, { tag: "t" }, { prefix: "k" }, { pattern: "k*" }, { all: true } as const])(
+    "after %o",
+    async (target) => {
+      const { caches, settle } = await start(1);
+      const [a] = caches as [(typeof caches)[0]];
+      const old = deferred<string>();
+      const first = a.getOrLoad("k", () => old.promise, { tags: ["t"] });
+      await settle();
+      await a.invalidate(target);
+      const second = a.getOrLoad("k", () => "new", { tags: ["t"] });
+      old.resolve("old");
+      expect(await first).toBe("old");
+      expect(await second).toBe("new");
+      expect(await a.get("k")).toBe("new");
+    },
+  );
 
   it("but joins one that an invalidation of something else has not touched", async () => {
     const { caches, settle } = await start(1);

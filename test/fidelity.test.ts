@@ -37,7 +37,15 @@ const VALUES: readonly [string, () => unknown][] = [
   ["a bigint", () => -(2n ** 100n)],
   ["a date", () => new Date(1_700_000_000_123)],
   ["an invalid date", () => new Date(Number.NaN)],
-  ["a map", () => new Map<unknown, unknown>([["k", 1], [2, new Map([[null, undefined]])], [Number.NaN, -0]])],
+  [
+    "a map",
+    () =>
+      new Map<unknown, unknown>([
+        ["k", 1],
+        [2, new Map([[null, undefined]])],
+        [Number.NaN, -0],
+      ]),
+  ],
   ["a set", () => new Set<unknown>([1, "1", 1n, null, undefined])],
   ["bytes", () => Uint8Array.of(0, 255, 128)],
   ["no bytes", () => new Uint8Array(0)],
@@ -47,7 +55,15 @@ const VALUES: readonly [string, () => unknown][] = [
   ["names of the prototype", () => ({ constructor: 1, toString: "x", hasOwnProperty: null, valueOf: undefined })],
   ["undefined in places", () => ({ a: undefined, b: [undefined, null, 0, "", false] })],
   ["numbers as names", () => ({ 1: "a", "-1": "b", "01": "c", "": "d" })],
-  ["nested things", () => ({ at: new Date(0), tags: new Set(["x"]), deep: [{ map: new Map([["k", { big: 1n, zero: -0 }]]) }], bytes: Uint8Array.of(1) })],
+  [
+    "nested things",
+    () => ({
+      at: new Date(0),
+      tags: new Set(["x"]),
+      deep: [{ map: new Map([["k", { big: 1n, zero: -0 }]]) }],
+      bytes: Uint8Array.of(1),
+    }),
+  ],
 ];
 
 describe.each(VALUES)("%s is what you get", (_name, make) => {
@@ -73,7 +89,13 @@ describe.each(VALUES)("%s is what you get", (_name, make) => {
     for (const cache of [a, b]) {
       expect(await cache.has("set")).toBe(true);
       expect(await cache.getMany(["set", "many", "through", "loaded"])).toStrictEqual([value, value, value, value]);
-      expect(await cache.getOrLoadMany(["set", "many"], (key) => key, async () => [])).toStrictEqual([value, value]);
+      expect(
+        await cache.getOrLoadMany(
+          ["set", "many"],
+          (key) => key,
+          async () => [],
+        ),
+      ).toStrictEqual([value, value]);
     }
     expect(a.stats().total.misses + b.stats().total.misses).toBe(1);
   });
@@ -134,7 +156,12 @@ describe("a value that cannot be stored", () => {
     const { a, b } = await start(2);
     await a.set("k", "before");
     await expect(a.set("k", value)).rejects.toMatchObject({ code: "ERR_CACHE_VALUE" });
-    await expect(a.setMany([["other", 1], ["k", value]])).rejects.toMatchObject({ code: "ERR_CACHE_VALUE" });
+    await expect(
+      a.setMany([
+        ["other", 1],
+        ["k", value],
+      ]),
+    ).rejects.toMatchObject({ code: "ERR_CACHE_VALUE" });
     expect(await a.get("k")).toBe("before");
     expect(await b.get("k")).toBe("before");
     expect(await b.has("other")).toBe(false);
@@ -220,10 +247,16 @@ describe("bytes that are not an entry of ours", () => {
     ["the magic alone", Uint8Array.of(0x74, 0xc5)],
     ["eleven bytes", new Uint8Array(11)],
     ["JSON", text('{"value":{"admin":true},"expires":1700000000000}')],
-    ["text with the flag of softness where ours is", Uint8Array.of(0x61, 0x61, 0x61, 1, ...text("and a good deal more"))],
+    [
+      "text with the flag of softness where ours is",
+      Uint8Array.of(0x61, 0x61, 0x61, 1, ...text("and a good deal more")),
+    ],
     ["zeroes", new Uint8Array(200)],
     ["a header and nothing after it", Uint8Array.of(0x74, 0xc5, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8)],
-    ["a serialized object of the engine's", Uint8Array.of(0xff, 0x0f, 0x41, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0)],
+    [
+      "a serialized object of the engine's",
+      Uint8Array.of(0xff, 0x0f, 0x41, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0),
+    ],
   ];
 
   it.each(FOREIGN)("%s: a miss, counted as corrupt, healed by the next fill", async (_name, bytes) => {
@@ -303,7 +336,11 @@ describe("an entry of ours that came to harm", () => {
     }
     await putBytes(server, "k", Uint8Array.of(...whole, 0));
     expect(await b.get("k")).toBeUndefined();
-    await putBytes(server, "k", Uint8Array.of(...whole.subarray(0, whole.length / 2), ...whole.subarray(0, whole.length / 2)));
+    await putBytes(
+      server,
+      "k",
+      Uint8Array.of(...whole.subarray(0, whole.length / 2), ...whole.subarray(0, whole.length / 2)),
+    );
     expect(await b.get("k")).toBeUndefined();
     expect(b.stats().total.missReasons).toEqual({ corrupt: whole.length + 2 });
     await putBytes(server, "k", whole);
@@ -325,7 +362,17 @@ describe("an entry of ours that came to harm", () => {
 
   it("is never newer than the log: a position from the future could not be invalidated", async () => {
     const { a, b, clock, server, settle } = await start(2);
-    const fields = { value: "immortal", ttl: 3_600_000, staleWhileRevalidate: 0, staleIfError: 0, loadCost: 0, tags: ["global:t"], fingerprint: 0, etag: undefined, sliding: false };
+    const fields = {
+      value: "immortal",
+      ttl: 3_600_000,
+      staleWhileRevalidate: 0,
+      staleIfError: 0,
+      loadCost: 0,
+      tags: ["global:t"],
+      fingerprint: 0,
+      etag: undefined,
+      sliding: false,
+    };
     const bytes = encodeEnvelope({ ...fields, stamp: newStamp(), position: 2 ** 52 }, clock.wall());
     await putBytes(server, "k", bytes);
     await b.invalidate({ tag: "t" });
@@ -336,7 +383,11 @@ describe("an entry of ours that came to harm", () => {
 
   it("does not harm its neighbours in the same command", async () => {
     const { a, b, server } = await start(2);
-    await a.setMany([["x", 1], ["y", 2], ["z", 3]]);
+    await a.setMany([
+      ["x", 1],
+      ["y", 2],
+      ["z", 3],
+    ]);
     await putBytes(server, "y", text("rubbish that is long enough"));
     expect(await b.getMany(["x", "y", "z"])).toEqual([1, undefined, 3]);
   });

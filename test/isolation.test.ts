@@ -20,12 +20,76 @@ afterEach(async () => {
 
 /** Text that means something to keys, patterns, Redis, URLs, or nothing at all. */
 const HOSTILE = [
-  ":", "::", "a:b", "a", "b", "ab", "*", "**", "a*", "?", "[a]", "{}", "{a}", "}", "%", "%3A", "%25", "=", "a=b", "'", "'a", '"', "~", "~a", "!", "!lock", "#", "/", "/a",
-  "@", "(", ")", "()", ",", "\\", " ", "\u0000", "\n", "global", "'global", "v1", "v2", "'v2", "true", "null", "undefined", "NaN", "0", "-0", "00", "1", "1.0", "1n", "__proto__",
-  "constructor", "\ud800", "\udfff", "\ud800\udc00", "\ufffd", "é", "e\u0301", "𝒳", "x".repeat(10_000), `${"x".repeat(9_999)}y`,
+  ":",
+  "::",
+  "a:b",
+  "a",
+  "b",
+  "ab",
+  "*",
+  "**",
+  "a*",
+  "?",
+  "[a]",
+  "{}",
+  "{a}",
+  "}",
+  "%",
+  "%3A",
+  "%25",
+  "=",
+  "a=b",
+  "'",
+  "'a",
+  '"',
+  "~",
+  "~a",
+  "!",
+  "!lock",
+  "#",
+  "/",
+  "/a",
+  "@",
+  "(",
+  ")",
+  "()",
+  ",",
+  "\\",
+  " ",
+  "\u0000",
+  "\n",
+  "global",
+  "'global",
+  "v1",
+  "v2",
+  "'v2",
+  "true",
+  "null",
+  "undefined",
+  "NaN",
+  "0",
+  "-0",
+  "00",
+  "1",
+  "1.0",
+  "1n",
+  "__proto__",
+  "constructor",
+  "\ud800",
+  "\udfff",
+  "\ud800\udc00",
+  "\ufffd",
+  "é",
+  "e\u0301",
+  "𝒳",
+  "x".repeat(10_000),
+  `${"x".repeat(9_999)}y`,
 ];
 
-const name = fc.oneof({ arbitrary: fc.constantFrom(...HOSTILE), weight: 3 }, { arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 8 }), weight: 1 });
+const name = fc.oneof(
+  { arbitrary: fc.constantFrom(...HOSTILE), weight: 3 },
+  { arbitrary: fc.string({ unit: "binary", minLength: 1, maxLength: 8 }), weight: 1 },
+);
 const two = fc.tuple(name, name).filter(([a, b]) => a !== b);
 
 type Contacts = ScopedEntity<string, string>;
@@ -43,7 +107,12 @@ async function fill(cache: Cache, contacts: Contacts, tenant: string, id: string
   await cache.set(key`templated:${tenant}:${id}`, value, { tags: [key`${tenant}:${tag}`] });
 }
 
-async function read(cache: Cache, contacts: Contacts, tenant: string, id: string): Promise<readonly (string | undefined)[]> {
+async function read(
+  cache: Cache,
+  contacts: Contacts,
+  tenant: string,
+  id: string,
+): Promise<readonly (string | undefined)[]> {
   return Promise.all([
     contacts.in(tenant).find(id),
     cache.namespace(tenant).get<string>([id]),
@@ -53,7 +122,13 @@ async function read(cache: Cache, contacts: Contacts, tenant: string, id: string
 }
 
 /** Everything a tenant can say to forget what is its own. */
-function forgettings(cache: Cache, contacts: Contacts, tenant: string, id: string, tag: string): readonly (() => Promise<unknown>)[] {
+function forgettings(
+  cache: Cache,
+  contacts: Contacts,
+  tenant: string,
+  id: string,
+  tag: string,
+): readonly (() => Promise<unknown>)[] {
   const own: Entity<string, string> = contacts.in(tenant);
   const room = cache.namespace(tenant);
   return [
@@ -86,8 +161,15 @@ describe("two tenants with hostile names", () => {
       fc.asyncProperty(two, name, name, async ([mine, theirs], id, tag) => {
         await fill(a, contacts[0], mine, id, tag);
         for (const [at, cache] of [a, b].entries()) {
-          expect(await read(cache, contacts[at] as Contacts, mine, id)).toEqual(Array.from({ length: 4 }, () => `of ${mine}`));
-          expect(await read(cache, contacts[at] as Contacts, theirs, id)).toEqual([undefined, undefined, undefined, undefined]);
+          expect(await read(cache, contacts[at] as Contacts, mine, id)).toEqual(
+            Array.from({ length: 4 }, () => `of ${mine}`),
+          );
+          expect(await read(cache, contacts[at] as Contacts, theirs, id)).toEqual([
+            undefined,
+            undefined,
+            undefined,
+            undefined,
+          ]);
         }
         await a.invalidate({ all: true });
       }),
@@ -118,16 +200,19 @@ describe("two tenants with hostile names", () => {
     );
   });
 
-  it.each(["~contact", "~contact:x", "contact", "global", "*", "**"])("nor when a tag is called %s, as the cache's own might be", async (tag) => {
-    const { a } = await start(1);
-    const contacts = contactsOf(a);
-    await contacts.in("acme").set("1", "v");
-    await contacts.in("evil").set("1", "v", { tags: [[tag]] });
-    await contacts.in("evil").invalidateTag([tag]);
-    await contacts.in("evil").invalidateTag(tag);
-    await a.invalidate({ tag: [tag] });
-    expect(await contacts.in("acme").find("1")).toBe("v");
-  });
+  it.each(["~contact", "~contact:x", "contact", "global", "*", "**"])(
+    "nor when a tag is called %s, as the cache's own might be",
+    async (tag) => {
+      const { a } = await start(1);
+      const contacts = contactsOf(a);
+      await contacts.in("acme").set("1", "v");
+      await contacts.in("evil").set("1", "v", { tags: [[tag]] });
+      await contacts.in("evil").invalidateTag([tag]);
+      await contacts.in("evil").invalidateTag(tag);
+      await a.invalidate({ tag: [tag] });
+      expect(await contacts.in("acme").find("1")).toBe("v");
+    },
+  );
 });
 
 describe("distinct keys", () => {
@@ -146,7 +231,20 @@ describe("distinct keys", () => {
 
   it("tell numbers from strings, bigints, booleans and null in an array, and segments from text", async () => {
     const { a } = await start(1);
-    const keys = [["k", 1], ["k", "1"], ["k", 1n], ["k", true], ["k", "true"], ["k", null], ["k", "null"], ["k", "v2"], ["k:1"], ["k", "", 1], ["k", "", "1"], [["k"], 1].flat(2)];
+    const keys = [
+      ["k", 1],
+      ["k", "1"],
+      ["k", 1n],
+      ["k", true],
+      ["k", "true"],
+      ["k", null],
+      ["k", "null"],
+      ["k", "v2"],
+      ["k:1"],
+      ["k", "", 1],
+      ["k", "", "1"],
+      [["k"], 1].flat(2),
+    ];
     const distinct = keys.slice(0, -1);
     for (const [n, one] of distinct.entries()) await a.set(one, n);
     for (const [n, one] of distinct.entries()) expect(await a.get(one)).toBe(n);
@@ -154,23 +252,38 @@ describe("distinct keys", () => {
     expect(await a.get("k:1")).toBe(0);
   });
 
-  it.each([[""], [[]], [{}], [undefined], [null], [Number.NaN], [Symbol("s")], [["k", undefined]], [["k", () => 1]], [["k", Number.POSITIVE_INFINITY]]])(
-    "%o names nothing, and nothing is done with it",
-    async (input) => {
-      const { a } = await start(1);
-      await a.set("k", "v");
-      const bad = input as unknown as string;
-      const refusal = { code: "ERR_CACHE_KEY" };
-      await expect(a.get(bad)).rejects.toMatchObject(refusal);
-      await expect(a.set(bad, 1)).rejects.toMatchObject(refusal);
-      await expect(a.delete(bad)).rejects.toMatchObject(refusal);
-      await expect(a.getOrLoad(bad, () => 1)).rejects.toMatchObject(refusal);
-      for (const target of [{ key: bad }, { keys: ["other", bad] }, { tag: bad }, { tags: [bad] }, { prefix: bad }, { pattern: bad }]) {
-        await expect(a.invalidate(target)).rejects.toMatchObject(refusal);
-      }
-      expect(a.peek("k")).toBe("v");
-    },
-  );
+  it.each([
+    [""],
+    [[]],
+    [{}],
+    [undefined],
+    [null],
+    [Number.NaN],
+    [Symbol("s")],
+    [["k", undefined]],
+    [["k", () => 1]],
+    [["k", Number.POSITIVE_INFINITY]],
+  ])("%o names nothing, and nothing is done with it", async (input) => {
+    const { a } = await start(1);
+    await a.set("k", "v");
+    const bad = input as unknown as string;
+    const refusal = { code: "ERR_CACHE_KEY" };
+    await expect(a.get(bad)).rejects.toMatchObject(refusal);
+    await expect(a.set(bad, 1)).rejects.toMatchObject(refusal);
+    await expect(a.delete(bad)).rejects.toMatchObject(refusal);
+    await expect(a.getOrLoad(bad, () => 1)).rejects.toMatchObject(refusal);
+    for (const target of [
+      { key: bad },
+      { keys: ["other", bad] },
+      { tag: bad },
+      { tags: [bad] },
+      { prefix: bad },
+      { pattern: bad },
+    ]) {
+      await expect(a.invalidate(target)).rejects.toMatchObject(refusal);
+    }
+    expect(a.peek("k")).toBe("v");
+  });
 
   it("longer than the limit are refused before anything is asked of a tier", async () => {
     const { a, connections } = await start(1, { maxKeyLength: 100 });
@@ -181,12 +294,15 @@ describe("distinct keys", () => {
 });
 
 describe("an invalidation", () => {
-  it.each([{ all: false }, { all: undefined }, { all: 1 }, {}, null, undefined, "k", [undefined]])("%o empties nothing and rejects", async (target) => {
-    const { a } = await start(1);
-    await a.set("k", "v");
-    await expect(a.invalidate(target as never)).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
-    expect(a.peek("k")).toBe("v");
-  });
+  it.each([{ all: false }, { all: undefined }, { all: 1 }, {}, null, undefined, "k", [undefined]])(
+    "%o empties nothing and rejects",
+    async (target) => {
+      const { a } = await start(1);
+      await a.set("k", "v");
+      await expect(a.invalidate(target as never)).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+      expect(a.peek("k")).toBe("v");
+    },
+  );
 
   it("of no tags at all hits nothing, matched any or all", async () => {
     const { a } = await start(1);
@@ -197,20 +313,29 @@ describe("an invalidation", () => {
     expect(await a.get("k")).toBe("v");
   });
 
-  it.each(["*", "**", "**:*", "*:**", "*:*"])("by the pattern %s is refused: everything is only meant by all", async (text) => {
-    const { a } = await start(1);
-    await a.set("k", "v");
-    await a.set("k:l", "v");
-    await expect(a.invalidate({ pattern: text })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
-    expect(a.peek("k")).toBe("v");
-  });
+  it.each(["*", "**", "**:*", "*:**", "*:*"])(
+    "by the pattern %s is refused: everything is only meant by all",
+    async (text) => {
+      const { a } = await start(1);
+      await a.set("k", "v");
+      await a.set("k:l", "v");
+      await expect(a.invalidate({ pattern: text })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+      expect(a.peek("k")).toBe("v");
+    },
+  );
 
   it("by a prefix takes whole segments, and a star in a value is no star", async () => {
     const { a } = await start(1);
     for (const one of ["user:1", "user:1:x", "user:12", "user:12:x", "user"]) await a.set(one, "v");
     await a.set(["user", "*", "x"], "v");
     await a.invalidate({ prefix: "user:1" });
-    expect(await a.getMany(["user:1", "user:1:x", "user:12", "user:12:x", "user"])).toEqual([undefined, undefined, "v", "v", "v"]);
+    expect(await a.getMany(["user:1", "user:1:x", "user:12", "user:12:x", "user"])).toEqual([
+      undefined,
+      undefined,
+      "v",
+      "v",
+      "v",
+    ]);
     await a.invalidate({ pattern: pattern`user:${"*"}:x` });
     expect(await a.getMany([["user", "*", "x"], "user:12:x"])).toEqual([undefined, "v"]);
   });
@@ -240,15 +365,27 @@ describe("namespaces", () => {
 
   it("take no name that is not one", async () => {
     const { a } = await start(1);
-    for (const bad of ["", undefined, null, 1]) expect(() => a.namespace(bad as string)).toThrow(expect.objectContaining({ code: "ERR_CACHE_KEY" }));
+    for (const bad of ["", undefined, null, 1])
+      expect(() => a.namespace(bad as string)).toThrow(expect.objectContaining({ code: "ERR_CACHE_KEY" }));
   });
 });
 
 describe("caches with different names", () => {
-  it.each([["a", "b"], ["a", "a:b"], ["a", "a*"], ["a:", "a"], ["{a}", "a"], ["a/b", "a"], ["\ud800", "\ud801"], ["a", "A"]])("%j and %j share nothing", async (one, other) => {
+  it.each([
+    ["a", "b"],
+    ["a", "a:b"],
+    ["a", "a*"],
+    ["a:", "a"],
+    ["{a}", "a"],
+    ["a/b", "a"],
+    ["\ud800", "\ud801"],
+    ["a", "A"],
+  ])("%j and %j share nothing", async (one, other) => {
     const clock = new FakeClock();
     const server = new SharedMemory({ clock });
-    const caches = [one, other].map((called) => createCache({ name: called, tiers: [memory(), server.factory()], clock }));
+    const caches = [one, other].map((called) =>
+      createCache({ name: called, tiers: [memory(), server.factory()], clock }),
+    );
     const [a, b] = caches as [Cache, Cache];
     await a.set("k", "a's", { tags: ["t"] });
     expect(await b.get("k")).toBeUndefined();
@@ -262,21 +399,27 @@ describe("caches with different names", () => {
 });
 
 describe("a scoped entity", () => {
-  it.each([undefined, null, "", [], {}, Number.NaN, true, [undefined], [{}]])("throws for the scope %o, in every way to name it", async (scope) => {
-    const { a } = await start(1);
-    const contacts = contactsOf(a);
-    const bad = scope as unknown as string;
-    expect(() => contacts.in(bad)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_CACHE_(?:ENTITY|KEY)$/) }));
-    if (scope !== undefined) {
-      await expect(a.invalidate({ entity: "contact", scope: bad })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
-      await expect(a.invalidate({ tag: "t", scope: bad })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
-    }
-  });
+  it.each([undefined, null, "", [], {}, Number.NaN, true, [undefined], [{}]])(
+    "throws for the scope %o, in every way to name it",
+    async (scope) => {
+      const { a } = await start(1);
+      const contacts = contactsOf(a);
+      const bad = scope as string;
+      expect(() => contacts.in(bad)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^ERR_CACHE_(?:ENTITY|KEY)$/) }),
+      );
+      if (scope !== undefined) {
+        await expect(a.invalidate({ entity: "contact", scope: bad })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+        await expect(a.invalidate({ tag: "t", scope: bad })).rejects.toMatchObject({ code: "ERR_CACHE_KEY" });
+      }
+    },
+  );
 
   it("has no way round its scope", async () => {
     const { a } = await start(1);
     const contacts = contactsOf(a) as unknown as Record<string, unknown>;
-    for (const method of ["get", "find", "set", "getMany", "peek", "refresh", "invalidate"]) expect(contacts[method]).toBeUndefined();
+    for (const method of ["get", "find", "set", "getMany", "peek", "refresh", "invalidate"])
+      expect(contacts[method]).toBeUndefined();
   });
 
   it("keeps a scope of parts from one text that looks like it", async () => {
@@ -299,85 +442,5 @@ describe("a scoped entity", () => {
     expect(await mine.in("x").find("1")).toBeUndefined();
     expect(await mine.in("y").find("1")).toBeUndefined();
     expect(await deals.in("x").find("1")).toBe("v");
-  });
-});
-
-describe("while a deploy rolls", () => {
-  const declare = (cache: Cache, version: number): ScopedEntity<string, unknown> =>
-    cache.entity<string, unknown>({ name: "contact", version, scope: "tenant", tags: () => ["team"] });
-
-  it("a version reads nothing of the other's, and both are stored side by side", async () => {
-    const { a, b } = await start(2);
-    const [v1, v2] = [declare(a, 1).in("acme"), declare(b, 2).in("acme")];
-    expect(await v1.getOrLoad("7", () => "v1 shape")).toBe("v1 shape");
-    expect(await v2.getOrLoad("7", () => ({ shape: 2 }))).toEqual({ shape: 2 });
-    expect(await v1.find("7")).toBe("v1 shape");
-    expect(await v2.find("7")).toEqual({ shape: 2 });
-  });
-
-  const reaches: readonly [string, (contacts: ScopedEntity<string, unknown>, cache: Cache) => Promise<unknown>][] = [
-    ["invalidate", (contacts) => contacts.in("acme").invalidate("7")],
-    ["invalidateMany", (contacts) => contacts.in("acme").invalidateMany(["7"])],
-    ["invalidateTag", (contacts) => contacts.in("acme").invalidateTag("team")],
-    ["invalidateAll in the scope", (contacts) => contacts.in("acme").invalidateAll()],
-    ["invalidateAll in every scope", (contacts) => contacts.invalidateAll()],
-    ["expire", (contacts) => contacts.in("acme").expire("7")],
-    ["the target by name", (_contacts, cache) => cache.invalidate({ entity: "contact", scope: "acme" })],
-  ];
-
-  it.each(reaches)("%s from either version reaches both, in memory and in the shared tier", async (_name, forget) => {
-    for (const from of [0, 1] as const) {
-      const { a, b, settle, close } = await start(2);
-      const caches = [a, b] as const;
-      const both = [declare(a, 1), declare(b, 2)] as const;
-      await both[0].in("acme").set("8", "kept");
-      await both[0].in("acme").getOrLoad("7", () => "old");
-      await both[1].in("acme").getOrLoad("7", () => "old");
-      await forget(both[from], caches[from]);
-      await settle();
-      for (const contacts of both) {
-        expect(contacts.in("acme").peek("7")).toBeUndefined();
-        expect(await contacts.in("acme").find("7")).toBeUndefined();
-      }
-      if (_name === "invalidate") expect(await both[0].in("acme").find("8")).toBe("kept");
-      await close();
-    }
-    running = undefined;
-  });
-
-  const writes: readonly [string, (contacts: Entity<string, unknown>) => Promise<unknown>][] = [
-    ["set", (contacts) => contacts.set("7", "new")],
-    ["writeThrough", (contacts) => contacts.writeThrough("7", async () => "new")],
-  ];
-
-  it.each(writes)("%s in one version takes the other's old value away", async (_name, write) => {
-    for (const from of [0, 1] as const) {
-      const { a, b, settle, close } = await start(2);
-      const both = [declare(a, 1).in("acme"), declare(b, 2).in("acme")] as const;
-      await both[0].getOrLoad("7", () => "old");
-      await both[1].getOrLoad("7", () => "old");
-      await write(both[from]);
-      await settle();
-      const other = both[1 - from] as Entity<string, unknown>;
-      expect(await both[from].find("7")).toBe("new");
-      expect(other.peek("7")).toBeUndefined();
-      expect(await other.find("7")).toBeUndefined();
-      await close();
-    }
-    running = undefined;
-  });
-
-  it("a load that the other version's invalidation overtakes is not stored", async () => {
-    const { a, b, settle } = await start(2);
-    const [v1, v2] = [declare(a, 1).in("acme"), declare(b, 2).in("acme")];
-    let finish: (value: string) => void = () => undefined;
-    const read = v1.getOrLoad("7", () => new Promise<string>((resolve) => (finish = resolve)));
-    await settle();
-    await v2.invalidate("7");
-    finish("old");
-    expect(await read).toBe("old");
-    await settle();
-    expect(v1.peek("7")).toBeUndefined();
-    expect(await v1.find("7")).toBeUndefined();
   });
 });

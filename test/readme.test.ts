@@ -14,7 +14,10 @@ describe("README.md", () => {
   });
 
   it("has a first example that runs", () => {
-    const output = execFileSync(process.execPath, ["--import", "tsx", "examples/quick-start/memory.ts"], { cwd: root, encoding: "utf8" });
+    const output = execFileSync(process.execPath, ["--import", "tsx", "examples/quick-start/memory.ts"], {
+      cwd: root,
+      encoding: "utf8",
+    });
     expect(output).toContain("name: 'Ann'");
   });
 });

@@ -74,7 +74,10 @@ function invalidator(cache: Cache, key: string, row: Row): Actor {
   const commit = (): void => {
     version = row.commit();
   };
-  return { steps: [commit, () => void cache.invalidate({ key }).then(() => (promised = version))], promised: () => promised };
+  return {
+    steps: [commit, () => void cache.invalidate({ key }).then(() => (promised = version))],
+    promised: () => promised,
+  };
 }
 
 /** Reads, and if it has to load: sees the row at once · brings it home later. */
@@ -89,7 +92,10 @@ function reader(cache: Cache, key: string, row: Row): Actor {
 }
 
 /** Every order in which the actors can take their steps, each keeping its own order. */
-function* schedules(lengths: readonly number[], done: readonly number[] = lengths.map(() => 0)): Generator<readonly number[]> {
+function* schedules(
+  lengths: readonly number[],
+  done: readonly number[] = lengths.map(() => 0),
+): Generator<readonly number[]> {
   const left = lengths.map((length, actor) => length - (done[actor] as number));
   if (left.every((count) => count === 0)) yield [];
   for (const [actor, count] of left.entries()) {
@@ -105,7 +111,11 @@ type Cast = (key: string, row: Row) => readonly Actor[];
  * Plays every schedule on a key of its own, and looks after each step. Served is only what is no older than what was
  * promised; at the end, what is committed, or nothing. @returns how many schedules, and in how many a value was kept.
  */
-async function play(caches: readonly Cache[], settle: () => Promise<void>, cast: Cast): Promise<{ played: number; kept: number }> {
+async function play(
+  caches: readonly Cache[],
+  settle: () => Promise<void>,
+  cast: Cast,
+): Promise<{ played: number; kept: number }> {
   const lengths = cast("", new Row()).map(({ steps }) => steps.length);
   let played = 0;
   let kept = 0;

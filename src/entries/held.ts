@@ -24,6 +24,8 @@ export class Held {
   retryAt: number = Number.NEGATIVE_INFINITY;
   position: number;
   checked: number;
+  /** Its path has been met as the encoding of itself: text equal to it names this entry and no other. */
+  plain = false;
   /** When freshness ends by time alone: the stale windows begin here, whatever softened the entry. */
   staleFrom: number;
   /** How long a slide makes it fresh again. */

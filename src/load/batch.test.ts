@@ -3,12 +3,13 @@ import { describe, expect, it } from "vitest";
 import { deferred } from "../../test/support/deferred.js";
 import { Batch } from "./batch.js";
 import { LoadContext } from "./context.js";
-import { LoadGate } from "./gate.js";
+import { Demand, LoadGate } from "./gate.js";
 
 const gone = new Error("gone");
 
 function context(key: string): LoadContext {
-  return new LoadContext({ key, previous: undefined, signal: () => new AbortController().signal, encodeTag: String });
+  const signal = (): AbortSignal => new AbortController().signal;
+  return new LoadContext({ key, previous: undefined, signal, demand: new Demand(), encodeTag: String });
 }
 
 function setUp(
@@ -99,7 +100,7 @@ describe("Batch", () => {
 
   it("one given up while the call waits for a place calls no loader", async () => {
     const gate = new LoadGate(1, 10);
-    const leave = await gate.enter(() => new AbortController().signal);
+    const place = await gate.enter(() => new AbortController().signal);
     const { batch, calls } = setUp(echo, gate);
     const item = batch.item("a");
     const load = item.load(context("a")).catch((error: unknown) => error);
@@ -107,7 +108,7 @@ describe("Batch", () => {
     expect(gate.queued).toBe(1);
     item.abort(gone);
     expect(await load).toBe(gone);
-    leave();
+    place.leave();
     expect([gate.active, gate.queued, calls]).toEqual([0, 0, []]);
   });
 

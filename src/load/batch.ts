@@ -2,7 +2,7 @@ import type { BatchContext } from "../api.js";
 import { CacheError } from "../errors.js";
 import type { KeyInput } from "../keys.js";
 import type { LoadContext } from "./context.js";
-import type { LoadGate } from "./gate.js";
+import type { LoadGate, Place } from "./gate.js";
 
 interface Ready<I> {
   readonly item: I;
@@ -127,12 +127,14 @@ export class Batch<I> {
     if (ready.length === 0) return;
     const call = new Call(ready.length);
     for (const one of ready) one.call = call;
-    let leave: (() => void) | undefined;
+    let place: Place | undefined;
     try {
-      leave = await this.#gate.enter(() => call.signal);
+      const demands = ready.map(({ context }) => context.demand);
+      place = await this.#gate.enter(() => call.signal, demands);
       call.signal.throwIfAborted();
       const items = ready.map(({ item }) => item);
-      const values = await call.bounded(this.#loader(items, contextOf(ready, call.signal)));
+      const running = place.run(() => this.#loader(items, contextOf(ready, call.signal)));
+      const values = await call.bounded(running);
       const valueOf = Array.isArray(values)
         ? inOrder(values, items.length)
         : byItem(values as ReadonlyMap<I, unknown>, items);
@@ -140,7 +142,7 @@ export class Batch<I> {
     } catch (error) {
       for (const one of ready) one.reject(error);
     } finally {
-      leave?.();
+      place?.leave();
     }
   }
 }

@@ -2,6 +2,7 @@ import type { LoaderContext } from "../api.js";
 import { toMilliseconds, type Duration } from "../duration.js";
 import { CacheError } from "../errors.js";
 import type { KeyInput } from "../keys.js";
+import type { Demand } from "./gate.js";
 
 /** How `ctx.fail(error)` travels through the loader's own stack to the load; it never reaches a caller. */
 export class FailSignal {
@@ -22,6 +23,8 @@ export interface Previous {
 export class LoadContext implements LoaderContext {
   readonly key: string;
   readonly previous: Previous | undefined;
+  /** Who waits for this load. */
+  readonly demand: Demand;
   readonly #signal: () => AbortSignal;
   readonly #encodeTag: (tag: KeyInput) => string;
   readonly decidedTags: string[] = [];
@@ -34,10 +37,12 @@ export class LoadContext implements LoaderContext {
     key: string;
     previous: Previous | undefined;
     signal: () => AbortSignal;
+    demand: Demand;
     encodeTag: (tag: KeyInput) => string;
   }) {
     this.key = init.key;
     this.previous = init.previous;
+    this.demand = init.demand;
     this.#signal = init.signal;
     this.#encodeTag = init.encodeTag;
     // Loaders take these apart (`({ tags, ttl }) => …`), so they must not depend on `this` of the call.

@@ -2,6 +2,7 @@ import type { Held } from "../entries/held.js";
 import type { MissReason, TierName } from "../events.js";
 import type { Judged } from "../invalidation/marks.js";
 import type { PendingOperation } from "../invalidation/pending.js";
+import { Demand } from "./gate.js";
 
 /** What those who wait for a load get. */
 export interface Outcome {
@@ -27,6 +28,7 @@ export class Flight {
   readonly key: string;
   readonly answer: Promise<Outcome>;
   readonly pending: PendingOperation;
+  readonly demand: Demand = new Demand();
   /** Begun for nobody in particular: its failures are reported, not thrown. */
   readonly background: boolean;
   /** The version of the marks when it began. */

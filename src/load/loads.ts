@@ -137,8 +137,9 @@ export class Loads {
   }
 
   async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
-    const { clock, marks, recorder, local } = this.#parts;
+    const { clock, gate, marks, recorder, local } = this.#parts;
     const joined = flight.joined;
+    if (joined) gate.want(flight.demand);
     const version = marks.version;
     let outcome: Outcome;
     try {
@@ -263,9 +264,9 @@ export class Loads {
     const { gate, backoff, recorder, clock, local } = this.#parts;
     const refused = backoff.refusal(flight.key);
     if (refused !== undefined) throw refused.error;
-    const leave = spec.gated ? await gate.enter(() => flight.signal) : undefined;
+    const place = spec.gated ? await gate.enter(() => flight.signal, [flight.demand]) : undefined;
     if (flight.aborted) {
-      leave?.();
+      place?.leave();
       flight.throwIfAborted();
     }
     const position = lease?.position ?? this.#parts.invalidations.position;
@@ -277,19 +278,21 @@ export class Loads {
         age: clock.now() - flight.stale.createdAt,
       },
       signal: () => flight.signal,
+      demand: flight.demand,
       encodeTag: spec.encodeTag,
     });
     const started = clock.now();
     let value: unknown;
     try {
-      value = await this.#bounded(flight, spec, context);
+      const running = place === undefined ? spec.load(context) : place.run(() => spec.load(context));
+      value = await this.#bounded(flight, spec, running);
     } catch (error) {
       const thrown = error instanceof FailSignal ? error.error : error;
       recorder.loadFailed(spec.counters, flight.key, clock.now() - started, thrown, flight.background);
       if (!flight.givenUp) backoff.failed(flight.key, error instanceof FailSignal ? error : describe(error));
       throw error;
     } finally {
-      leave?.();
+      place?.leave();
     }
     const took = clock.now() - started;
     recorder.loaded(spec.counters, flight.key, took, flight.background || flight.answered);
@@ -298,8 +301,7 @@ export class Loads {
   }
 
   /** The loader's result, or `ERR_CACHE_TIMEOUT` after the hard timeout; what comes later is dropped. */
-  async #bounded(flight: Flight, spec: LoadSpec, context: LoadContext): Promise<unknown> {
-    const running = spec.load(context);
+  async #bounded(flight: Flight, spec: LoadSpec, running: unknown): Promise<unknown> {
     if (!isThenable(running)) return running;
     const limit = spec.policy.hardTimeout;
     return new Promise((resolve, reject) => {

@@ -37,7 +37,8 @@ export class SharedReader {
   #flush(): void {
     const asked = this.#asked;
     this.#asked = [];
-    for (let start = 0; start < asked.length; start += BATCH) this.#send(asked.slice(start, start + BATCH));
+    if (asked.length <= BATCH) this.#send(asked);
+    else for (let start = 0; start < asked.length; start += BATCH) this.#send(asked.slice(start, start + BATCH));
   }
 
   #send(batch: readonly Asked[]): void {
@@ -46,7 +47,7 @@ export class SharedReader {
       .call("store.read", () => this.#tier.store.read(keys))
       .then(
         ({ values, head }) => {
-          for (const [index, one] of batch.entries()) one.resolve({ bytes: values[index], head });
+          for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve({ bytes: values[index], head });
         },
         (error: unknown) => {
           for (const one of batch) one.reject(error);

@@ -3,6 +3,7 @@ import { CacheError } from "../errors.js";
 /** The calls made on a node-redis (5 or later) client. */
 export interface NodeRedisLike {
   readonly isOpen: boolean;
+  readonly isReady?: boolean | undefined;
   readonly options?: object | undefined;
   sendCommand(
     args: readonly (string | Uint8Array)[],

@@ -44,27 +44,33 @@ export class TierGuard {
    * @param timeout milliseconds, for calls that may take longer than the usual.
    * @throws CacheError `ERR_CACHE_TIER`, with the tier's own error as `cause`.
    */
-  async call<T>(operation: string, run: () => Promise<T>, timeout: number = this.#options.timeout): Promise<T> {
-    const probe = this.#admit(operation);
-    let pending: Promise<T>;
-    try {
-      pending = run();
-    } catch (error) {
-      pending = Promise.reject(error);
-    }
-    try {
-      const value = await this.#bounded(pending, operation, timeout);
-      this.#succeeded(probe);
-      return value;
-    } catch (cause) {
-      this.#failed(probe);
-      const error =
-        cause instanceof CacheError && cause.code === "ERR_CACHE_TIER"
-          ? cause
-          : new CacheError("ERR_CACHE_TIER", `The shared tier failed at ${operation}`, { cause });
-      this.#recorder.tierFailed(operation, error);
-      throw error;
-    }
+  call<T>(operation: string, run: () => Promise<T>, timeout: number = this.#options.timeout): Promise<T> {
+    // One promise for all of it: every read of the shared tier comes through here.
+    return new Promise<T>((resolve, reject) => {
+      const probe = this.#admit(operation);
+      let waiting = true;
+      const timer = this.#clock.after(timeout, () => {
+        waiting = false;
+        this.#abandoned += 1;
+        const cause = new CacheError("ERR_CACHE_TIER", `The shared tier did not answer ${operation} within ${timeout} ms`);
+        reject(this.#failed(probe, operation, cause));
+      });
+      const settled = (): boolean => {
+        timer.cancel();
+        if (!waiting) this.#abandoned -= 1;
+        return waiting;
+      };
+      started(run).then(
+        (value) => {
+          if (!settled()) return;
+          this.#succeeded(probe);
+          resolve(value);
+        },
+        (cause: unknown) => {
+          if (settled()) reject(this.#failed(probe, operation, cause));
+        },
+      );
+    });
   }
 
   #admit(operation: string): boolean {
@@ -78,30 +84,6 @@ export class TierGuard {
     return new CacheError("ERR_CACHE_TIER", `The shared tier is down; ${operation} was not sent`);
   }
 
-  #bounded<T>(pending: Promise<T>, operation: string, timeout: number): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      let waiting = true;
-      const timer = this.#clock.after(timeout, () => {
-        waiting = false;
-        this.#abandoned += 1;
-        reject(new CacheError("ERR_CACHE_TIER", `The shared tier did not answer ${operation} within ${timeout} ms`));
-      });
-      const settled = (): boolean => {
-        timer.cancel();
-        if (!waiting) this.#abandoned -= 1;
-        return waiting;
-      };
-      pending.then(
-        (value) => {
-          if (settled()) resolve(value);
-        },
-        (error: unknown) => {
-          if (settled()) reject(error);
-        },
-      );
-    });
-  }
-
   #succeeded(probe: boolean): void {
     if (probe) this.#probing = false;
     this.#failures = 0;
@@ -112,7 +94,18 @@ export class TierGuard {
     }
   }
 
-  #failed(probe: boolean): void {
+  /** Counts and tells a failure. @returns what the caller gets. */
+  #failed(probe: boolean, operation: string, cause: unknown): CacheError {
+    this.#count(probe);
+    const error =
+      cause instanceof CacheError && cause.code === "ERR_CACHE_TIER"
+        ? cause
+        : new CacheError("ERR_CACHE_TIER", `The shared tier failed at ${operation}`, { cause });
+    this.#recorder.tierFailed(operation, error);
+    return error;
+  }
+
+  #count(probe: boolean): void {
     if (probe) this.#probing = false;
     this.#failures += 1;
     const tooMany = this.#failures >= this.#options.breakerFailures || this.#abandoned >= MAX_ABANDONED;
@@ -121,5 +114,14 @@ export class TierGuard {
     if (this.#down) return;
     this.#down = true;
     this.#recorder.emit({ type: "tier-down" });
+  }
+}
+
+/** The call under way, failed when it could not even be begun. */
+function started<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return run();
+  } catch (error) {
+    return Promise.reject(error as Error);
   }
 }

@@ -72,10 +72,19 @@ export class LocalEntries {
 
   /** The hot path: the entry if nothing at all is to be said about it. */
   fresh(path: string): Held | undefined {
-    const held = this.#memory?.get(path);
-    if (held === undefined || held.checked !== this.#marks.version) return undefined;
     const now = this.#clock.now();
+    const held = this.#memory?.get(path, now);
+    if (held === undefined || held.checked !== this.#marks.version) return undefined;
     return now < held.refreshAt && !held.fields.sliding && this.#trusted(now) ? held : undefined;
+  }
+
+  /**
+   * As `fresh`, for a caller's text that has not been encoded yet: a path that was met as its own encoding is known to
+   * be that, so the text is the key and need not be looked through again.
+   */
+  freshPlain(text: string): Held | undefined {
+    const held = this.fresh(text);
+    return held?.plain === true ? held : undefined;
   }
 
   /** Everything memory can say of a key. */
@@ -141,7 +150,9 @@ export class LocalEntries {
     // XFetch (Vattani et al., VLDB 2015) with the chance drawn once per entry and process: Δ·β·(−ln u) before the end.
     const early = policy.earlyRefresh === 0 ? 0 : fields.loadCost * policy.earlyRefresh * -Math.log(1 - this.#random());
     return new Held({
-      ...kept,
+      value: kept.value,
+      mutable: kept.mutable,
+      bytes: kept.bytes,
       fields,
       createdAt,
       freshUntil,

@@ -10,8 +10,8 @@ export interface Processes {
   /** Of each process, what disturbs its connection. */
   readonly connections: readonly Chaos[];
   /** Lets everything that needs no time happen. */
-  settle(): Promise<void>;
-  close(): Promise<void>;
+  readonly settle: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Jitter is off and chance is ½, so that times in tests are exact. */
@@ -31,7 +31,14 @@ export async function processes(
   const connections = Array.from({ length: count }, () => chaos(shared.factory()));
   for (const connection of connections) disturb?.(connection, clock);
   const caches = connections.map((connection) =>
-    createCache({ name: "test", tiers: [memory(), connection.factory], clock, jitter: 0, random: () => 0.5, ...options }),
+    createCache({
+      name: "test",
+      tiers: [memory(), connection.factory],
+      clock,
+      jitter: 0,
+      random: () => 0.5,
+      ...options,
+    }),
   );
   const settle = (): Promise<void> => clock.advance(0);
   await settle();

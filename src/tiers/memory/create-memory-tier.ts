@@ -110,11 +110,11 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     });
   }
 
-  get(key: string): V | undefined {
+  get(key: string, now?: number): V | undefined {
     const slot = this.#index.get(key);
     if (slot === undefined) return undefined;
     const deadline = this.#wheel.deadlineOf(slot);
-    if (deadline !== Number.POSITIVE_INFINITY && deadline <= this.#clock.now()) {
+    if (deadline !== Number.POSITIVE_INFINITY && deadline <= (now ?? this.#clock.now())) {
       this.#remove(slot, "expired");
       this.#deliver();
       return undefined;

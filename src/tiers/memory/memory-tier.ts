@@ -19,8 +19,12 @@ export type RemovalCause =
  * and its memory comes back without being read.
  */
 export interface MemoryTier<V = unknown> {
-  /** The value, counted as a use by the policy. */
-  get(key: string): V | undefined;
+  /**
+   * The value, counted as a use by the policy.
+   *
+   * @param now the clock's time, from a caller that has just read it: a second reading would be a third of a hit.
+   */
+  get(key: string, now?: number): V | undefined;
   /** The value; the policy does not notice. */
   peek(key: string): V | undefined;
   /** @returns whether it is stored: false when it was refused (then nothing is stored under the key, an older value neither). */

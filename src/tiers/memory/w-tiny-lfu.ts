@@ -11,8 +11,13 @@ const PROTECTED: Region = 2;
 const LEAST_WINDOW = 0.01;
 const MOST_WINDOW = 0.8;
 const PROTECTED_OF_MAIN = 0.8;
-/** Uses per entry between two adaptations of the window. */
-const PERIOD_PER_ENTRY = 10;
+/**
+ * Requests between two adaptations of the window: enough per entry for the content to turn over, and enough in all for
+ * a hit ratio to mean something; a small cache needs the latter more than it needs to be quick.
+ */
+const PERIOD_PER_ENTRY = 3;
+const PERIOD = 3000;
+const MOST_PER_ENTRY = 10;
 /** A refused candidate this frequent gets in by chance, once in 128 times. */
 const WARM = 6;
 const CHANCE = 1 / 128;
@@ -250,7 +255,8 @@ class WTinyLfu implements EvictionPolicy {
       this.#requests = 0;
       return;
     }
-    if (this.#requests < PERIOD_PER_ENTRY * this.#entries) return;
+    const entries = this.#entries;
+    if (this.#requests < Math.min(MOST_PER_ENTRY * entries, PERIOD_PER_ENTRY * entries + PERIOD)) return;
     this.#share(this.#climber.next(this.#hits / this.#requests));
     this.#hits = 0;
     this.#requests = 0;

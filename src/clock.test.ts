@@ -10,6 +10,28 @@ describe("the system clock", () => {
   });
 });
 
+describe("the recent time", () => {
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it("is never later than now, and never goes back", () => {
+    let last = systemClock.recent();
+    for (let reading = 0; reading < 10_000; reading += 1) {
+      const recent = systemClock.recent();
+      expect(recent).toBeGreaterThanOrEqual(last);
+      expect(recent).toBeLessThanOrEqual(systemClock.now());
+      last = recent;
+    }
+  });
+
+  it("shares readings only in a burst, and only until the turn ends", async () => {
+    const readings = Array.from({ length: 10_000 }, () => systemClock.recent());
+    expect(new Set(readings).size).toBeLessThan(5_000);
+    await turn();
+    const before = systemClock.now();
+    expect(systemClock.recent()).toBeGreaterThanOrEqual(before);
+  });
+});
+
 describe("a timer of the system clock", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());

@@ -105,6 +105,7 @@ export class Engine {
       isolation: options.isolation ?? "freeze",
       random,
       trusted: (now) => this.shared?.follower.trusted(now) ?? true,
+      exact: settings.maxStaleness !== Number.POSITIVE_INFINITY,
       revalidates: tiers.shared !== undefined,
       sizeOf: tiers.memory?.options.sizeOf,
     });

@@ -35,6 +35,10 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  recent(): number {
+    return this.#now;
+  }
+
   wall(): number {
     return this.#wall;
   }

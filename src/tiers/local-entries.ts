@@ -36,6 +36,8 @@ export class LocalEntries {
   readonly #memory: MemoryTier<Held> | undefined;
   readonly #marks: Marks;
   readonly #clock: Clock;
+  /** The time of a hit: exact where a bound on staleness is promised. */
+  readonly #time: () => number;
   readonly #recorder: Recorder;
   readonly #removals: RemovalMemory;
   readonly #isolation: Isolation;
@@ -55,12 +57,16 @@ export class LocalEntries {
     isolation: Isolation;
     random: () => number;
     trusted: (now: number) => boolean;
+    /** Whether hits are judged by the exact time. */
+    exact: boolean;
     revalidates: boolean;
     sizeOf: ((value: unknown) => number) | undefined;
   }) {
     this.#memory = init.memory;
     this.#marks = init.marks;
     this.#clock = init.clock;
+    const { clock } = init;
+    this.#time = init.exact ? () => clock.now() : clock.recent.bind(clock);
     this.#recorder = init.recorder;
     this.#removals = init.removals;
     this.#isolation = init.isolation;
@@ -72,7 +78,7 @@ export class LocalEntries {
 
   /** The hot path: the entry if nothing at all is to be said about it. */
   fresh(path: string): Held | undefined {
-    const now = this.#clock.now();
+    const now = this.#time();
     const held = this.#memory?.get(path, now);
     if (held === undefined || held.checked !== this.#marks.version) return undefined;
     return now < held.refreshAt && !held.fields.sliding && this.#trusted(now) ? held : undefined;

@@ -15,6 +15,10 @@ class ManualClock implements Clock {
   time = 0;
   readonly timers = new Map<() => void, number>();
 
+  recent(): number {
+    return this.now();
+  }
+
   now(): number {
     return this.time;
   }

@@ -107,7 +107,7 @@ export interface Cache {
     loader: (missing: readonly I[], context: BatchContext<I>) => Promise<readonly T[] | ReadonlyMap<I, T>>,
     options?: LoadOptions,
   ): Promise<T[]>;
-  /** Loads now and stores, whatever is stored. */
+  /** Loads now and stores, whatever is stored. What is stored is stale everywhere from the start: a refresh that fails leaves it to the stale windows. */
   refresh<T>(key: KeyInput, loader: Loader<T>, options?: LoadOptions): Promise<T>;
   /**
    * Runs `write` (which must have committed when it resolves) and stores its result, fenced: with writers
@@ -116,11 +116,14 @@ export interface Cache {
   writeThrough<T>(key: KeyInput, write: () => Promise<T>, options?: SetOptions): Promise<T>;
   /** A cached version of `fn`. */
   wrap<A extends readonly unknown[], T>(fn: (...args: A) => T | Promise<T>, options: WrapOptions<A, T>): Wrapped<A, T>;
-  invalidate(target: InvalidationTarget | readonly InvalidationTarget[], options?: InvalidateOptions): Promise<InvalidationResult>;
+  invalidate(
+    target: InvalidationTarget | readonly InvalidationTarget[],
+    options?: InvalidateOptions,
+  ): Promise<InvalidationResult>;
   /** Declares a kind of thing a service caches. Declaring the same name twice throws. */
   entity<Id extends KeyInput, T>(definition: ScopedEntityDefinition<Id, T>): ScopedEntity<Id, T>;
   entity<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): Entity<Id, T>;
-  /** A view of this cache whose keys and tags lie in a room of their own; shares tiers and options. */
+  /** A view of this cache whose keys and tags lie in a room of their own; shares tiers and options. A namespace inside a namespace is another room: `{ all: true }` of the outer one leaves it alone. */
   namespace(name: string): Cache;
   /** A mutex, cluster-wide when there is a shared tier; it can be broken by a failover: check `fence` where that matters. */
   lock(name: KeyInput, options?: LockOptions): Promise<Lock>;
@@ -131,7 +134,7 @@ export interface Cache {
   explain(key: KeyInput): Promise<Explanation>;
   on<E extends CacheEventType>(type: E, listener: (event: Extract<CacheEvent, { type: E }>) => void): () => void;
   on(type: "*", listener: (event: CacheEvent) => void): () => void;
-  /** Waits for background work (bounded), then stops timers and gives back connections. Twice is once. */
+  /** Waits for background work (bounded), then stops timers and gives back connections; of a namespace, the whole cache's. Twice is once. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -168,9 +171,7 @@ export interface StandardSchema<T = unknown> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
-    readonly validate: (
-      value: unknown,
-    ) => StandardResult<T> | Promise<StandardResult<T>>;
+    readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
     readonly types?: { readonly input: unknown; readonly output: T } | undefined;
   };
 }
@@ -226,7 +227,11 @@ export interface Entity<Id extends KeyInput, T> {
   /** The value if it is stored and fresh; never loads. */
   find(id: Id, options?: GetOptions): Promise<T | undefined>;
   /** As `get`, with a loader of this call's. */
-  getOrLoad(id: Id, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options?: LoadOptions): Promise<T>;
+  getOrLoad(
+    id: Id,
+    loader: (context: LoaderContext & EntityContext) => T | Promise<T>,
+    options?: LoadOptions,
+  ): Promise<T>;
   /** In the order of `ids`, one `loadMany` for all that is missing. */
   getMany(ids: readonly Id[], options?: LoadOptions): Promise<T[]>;
   peek(id: Id): T | undefined;

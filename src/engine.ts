@@ -107,7 +107,7 @@ export class Engine {
       trusted: (now) => this.shared?.follower.trusted(now) ?? true,
       exact: settings.maxStaleness !== Number.POSITIVE_INFINITY,
       revalidates: tiers.shared !== undefined,
-      sizeOf: tiers.memory?.options.sizeOf,
+      sizeOf: resolved?.sizeOf,
     });
     const { local } = this;
     this.invalidations = new Invalidations({ marks, pending, flights, local, recorder, shared: () => this.shared });

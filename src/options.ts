@@ -32,7 +32,7 @@ export interface EntryPolicy {
   tierTtl?: { memory?: Duration | undefined; shared?: Duration | undefined } | undefined;
   /** The most `ttl` may come to, whoever set it. @default "30d" */
   maxTtl?: Duration | undefined;
-  /** Takes a random share of up to this much off the ttl, so that entries born together do not die together; 0 to 1. @default 0.05 */
+  /** Takes a random share of up to this much off the ttl, so that entries born together do not die together; from 0 to below 1. @default 0.05 */
   jitter?: number | undefined;
   /** Each hit starts the ttl again. @default false */
   sliding?: boolean | undefined;

@@ -50,7 +50,8 @@ export function seal(value: unknown): Sealed {
 }
 
 /**
- * Seals in place a value that nobody else holds, such as one just decoded: the same as `seal` without the copying.
+ * Seals in place a value just decoded, which nobody else holds: the same as `seal` without the copying. Not for values
+ * from elsewhere: a getter is not refused here.
  *
  * @throws CacheError `ERR_CACHE_VALUE` as `encodeValue` does.
  */
@@ -193,12 +194,16 @@ class Sealing {
     const sealed = this.#inPlace ? object : objectFor(keys);
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i] as string;
+      if (this.#inPlace) {
+        // What was decoded has no getters, and asking each property for its description is half of this walk.
+        this.#part(object[key], depth + 1);
+        continue;
+      }
       const property = Object.getOwnPropertyDescriptor(object, key);
       if (property === undefined || key === "__proto__") throw refusal(this.#root);
       // A getter is refused, not called: it is code and may answer differently each time.
       if (property.value === undefined && !("value" in property)) throw refusal(this.#root);
-      const part = this.#part(property.value, depth + 1);
-      if (!this.#inPlace) sealed[key] = part;
+      sealed[key] = this.#part(property.value, depth + 1);
     }
     return Object.freeze(sealed);
   }

@@ -17,6 +17,35 @@ class Fence {
   operations = 0;
 }
 
+/** A class and not an object literal: V8 defines the getters of a literal anew each time, and each read has one. */
+class Operation implements PendingOperation {
+  readonly #fences: Map<string, Fence>;
+  readonly #key: string;
+  readonly #fence: Fence;
+  #ended = false;
+
+  constructor(fences: Map<string, Fence>, key: string, fence: Fence) {
+    this.#fences = fences;
+    this.#key = key;
+    this.#fence = fence;
+  }
+
+  get fencedAt(): number {
+    return this.#fence.fencedAt;
+  }
+
+  get removedAt(): number {
+    return this.#fence.removedAt;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#fence.operations -= 1;
+    if (this.#fence.operations === 0) this.#fences.delete(this.#key);
+  }
+}
+
 /**
  * The reads, loads and writes under way, by key: what an arriving invalidation must reach although nothing is
  * stored yet.
@@ -39,22 +68,7 @@ export class PendingOperations {
       this.#fences.set(key, fence);
     }
     fence.operations += 1;
-    const mine = fence;
-    let ended = false;
-    return {
-      get fencedAt() {
-        return mine.fencedAt;
-      },
-      get removedAt() {
-        return mine.removedAt;
-      },
-      end: () => {
-        if (ended) return;
-        ended = true;
-        mine.operations -= 1;
-        if (mine.operations === 0) this.#fences.delete(key);
-      },
-    };
+    return new Operation(this.#fences, key, fence);
   }
 
   /** An invalidation of the key at `position` was heard. */

@@ -78,8 +78,9 @@ export class LocalEntries {
 
   /** The hot path: the entry if nothing at all is to be said about it. */
   fresh(path: string): Held | undefined {
+    if (this.#memory === undefined) return undefined;
     const now = this.#time();
-    const held = this.#memory?.get(path, now);
+    const held = this.#memory.get(path, now);
     if (held === undefined || held.checked !== this.#marks.version) return undefined;
     return now < held.refreshAt && !held.fields.sliding && this.#trusted(now) ? held : undefined;
   }

@@ -173,7 +173,8 @@ export class Writes {
    */
   #keep({ path, kept, fields }: Made, { position, control }: Head, spec: WriteSpec): boolean {
     const { policy, counters } = spec;
-    if (control > fields.position || this.#marks.judge(path, fields).state !== "valid") {
+    const isUnsent = this.#shared?.unsent.hits(path, fields.tags) === true;
+    if (control > fields.position || isUnsent || this.#marks.judge(path, fields).state !== "valid") {
       this.#recorder.refused(counters, path, "memory", "fenced");
       return false;
     }

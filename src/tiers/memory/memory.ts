@@ -1,7 +1,6 @@
 import { CacheError } from "../../errors.js";
 import type { MemoryFactory, MemoryOptions } from "../../options.js";
 import { MOST_ENTRIES, toBytes, toCount } from "./limits.js";
-import { sizeOf } from "./size-of.js";
 
 /** What `memory()` means when an option is not given. */
 export const MEMORY_DEFAULTS: { readonly maxEntries: number; readonly maxBytes: string } = {
@@ -16,7 +15,8 @@ export interface ResolvedMemory {
   readonly maxEntries: number;
   readonly maxBytes: number;
   readonly maxEntryBytes: number;
-  readonly sizeOf: (value: unknown) => number;
+  /** The caller's own; without it values are measured as they are made safe to keep. */
+  readonly sizeOf: ((value: unknown) => number) | undefined;
 }
 
 /**
@@ -46,5 +46,5 @@ export function resolveMemory(options: MemoryOptions): ResolvedMemory {
   if (options.sizeOf !== undefined && typeof options.sizeOf !== "function") {
     throw new CacheError("ERR_CACHE_OPTION", `Expected \`sizeOf\` to be a function, got \`${typeof options.sizeOf}\``);
   }
-  return { maxEntries, maxBytes, maxEntryBytes, sizeOf: options.sizeOf ?? sizeOf };
+  return { maxEntries, maxBytes, maxEntryBytes, sizeOf: options.sizeOf };
 }

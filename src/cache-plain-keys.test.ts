@@ -72,7 +72,11 @@ describe("text that is its own path", () => {
   });
 
   it("answers each key with its own value, whatever keys there are", async () => {
-    const text = fc.string({ unit: fc.constantFrom("a", "1", "v", ":", "%", "3", "A", "'", "=", "(", "/", "~", "é"), minLength: 1, maxLength: 6 });
+    const text = fc.string({
+      unit: fc.constantFrom("a", "1", "v", ":", "%", "3", "A", "'", "=", "(", "/", "~", "é"),
+      minLength: 1,
+      maxLength: 6,
+    });
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(text, { maxLength: 12 }), async (texts) => {
         const cache = createCache({ clock: new FakeClock() });

@@ -44,15 +44,60 @@ export type RefusalReason =
 
 /** Everything that happens in a cache; stats, metrics, traces and `explain` are folds over these. Times in milliseconds. */
 export type CacheEvent =
-  | { readonly type: "hit"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly stale: boolean }
+  | {
+      readonly type: "hit";
+      readonly key: string;
+      readonly entity: string;
+      readonly tier: TierName;
+      readonly stale: boolean;
+    }
   | { readonly type: "miss"; readonly key: string; readonly entity: string; readonly reason: MissReason }
-  | { readonly type: "coalesced"; readonly key: string; readonly entity: string; readonly across: "process" | "cluster" }
-  | { readonly type: "loaded"; readonly key: string; readonly entity: string; readonly took: number; readonly background: boolean }
-  | { readonly type: "load-failed"; readonly key: string; readonly entity: string; readonly took: number; readonly error: unknown; readonly background: boolean }
-  | { readonly type: "stored"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly bytes: number; readonly ttl: number }
-  | { readonly type: "refused"; readonly key: string; readonly entity: string; readonly tier: TierName; readonly reason: RefusalReason; readonly error?: unknown }
+  | {
+      readonly type: "coalesced";
+      readonly key: string;
+      readonly entity: string;
+      readonly across: "process" | "cluster";
+    }
+  | {
+      readonly type: "loaded";
+      readonly key: string;
+      readonly entity: string;
+      readonly took: number;
+      readonly background: boolean;
+    }
+  | {
+      readonly type: "load-failed";
+      readonly key: string;
+      readonly entity: string;
+      readonly took: number;
+      readonly error: unknown;
+      readonly background: boolean;
+    }
+  | {
+      readonly type: "stored";
+      readonly key: string;
+      readonly entity: string;
+      readonly tier: TierName;
+      readonly bytes: number;
+      readonly ttl: number;
+    }
+  | {
+      readonly type: "refused";
+      readonly key: string;
+      readonly entity: string;
+      readonly tier: TierName;
+      readonly reason: RefusalReason;
+      readonly error?: unknown;
+    }
   | { readonly type: "removed"; readonly key: string; readonly cause: RemovalCause }
-  | { readonly type: "invalidated"; readonly marks: number; readonly what: string; readonly soft: boolean; readonly position: number; readonly origin: "own" | "other" }
+  | {
+      readonly type: "invalidated";
+      readonly marks: number;
+      readonly what: string;
+      readonly soft: boolean;
+      readonly position: number;
+      readonly origin: "own" | "other";
+    }
   | { readonly type: "corrupt"; readonly key: string; readonly error: unknown }
   | { readonly type: "tier-failed"; readonly operation: string; readonly error: unknown }
   | { readonly type: "tier-down" }

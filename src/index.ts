@@ -10,7 +10,14 @@ export { memory } from "./tiers/memory/memory.js";
 
 export type * from "./api.js";
 export type { Clock, Timer } from "./clock.js";
-export type { CachedOptions, CachedDecorator, CacheOf, Decorators, Invalidates, InvalidatesDecorator } from "./decorators.js";
+export type {
+  CachedOptions,
+  CachedDecorator,
+  CacheOf,
+  Decorators,
+  Invalidates,
+  InvalidatesDecorator,
+} from "./decorators.js";
 export type { Duration } from "./duration.js";
 export type { CacheErrorCode } from "./errors.js";
 export type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";

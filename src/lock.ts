@@ -85,7 +85,13 @@ export function localLocks(clock: Clock): Locks {
 }
 
 /** Mutexes shared by all processes of a shared tier: leases on names no entry can have. */
-export function sharedLocks(parts: { tier: SharedTier; guard: TierGuard; clock: Clock; follower: LogFollower; origin: string }): Locks {
+export function sharedLocks(parts: {
+  tier: SharedTier;
+  guard: TierGuard;
+  clock: Clock;
+  follower: LogFollower;
+  origin: string;
+}): Locks {
   const { tier, guard, clock, follower, origin } = parts;
   let granted = 0;
   return {
@@ -96,7 +102,9 @@ export function sharedLocks(parts: { tier: SharedTier; guard: TierGuard; clock: 
       for (;;) {
         settings.signal?.throwIfAborted();
         const sentAt = clock.now();
-        const answer = await guard.call("leases.acquire", () => tier.leases.acquire(path, { token, ttl: settings.ttl }));
+        const answer = await guard.call("leases.acquire", () =>
+          tier.leases.acquire(path, { token, ttl: settings.ttl }),
+        );
         if (answer.state === "won") return keepAlive(path, token, answer.fence, settings, sentAt + settings.ttl);
         const left = giveUpAt - clock.now();
         if (left <= 0) throw notObtained(path, settings);
@@ -119,15 +127,17 @@ export function sharedLocks(parts: { tier: SharedTier; guard: TierGuard; clock: 
     const renew = (): void => {
       const sentAt = clock.now();
       if (sentAt >= provenUntil) return lost();
-      guard.call("leases.renew", () => tier.leases.renew(path, token, settings.ttl)).then(
-        (still) => {
-          if (!still) return lost();
-          provenUntil = sentAt + settings.ttl;
-          schedule();
-        },
-        // Unknown: it is held until what was last proven runs out.
-        schedule,
-      );
+      guard
+        .call("leases.renew", () => tier.leases.renew(path, token, settings.ttl))
+        .then(
+          (still) => {
+            if (!still) return lost();
+            provenUntil = sentAt + settings.ttl;
+            schedule();
+          },
+          // Unknown: it is held until what was last proven runs out.
+          schedule,
+        );
     };
     const schedule = (): void => {
       if (!ended) timer = clock.after(Math.min(settings.ttl / 3, provenUntil - clock.now()), renew);

@@ -134,7 +134,8 @@ export class Recorder {
 
   loadFailed(counters: Counters, key: string, took: number, error: unknown, background: boolean): void {
     counters.loadFailures += 1;
-    if (this.#listeners.size > 0) this.emit({ type: "load-failed", key, entity: counters.entity, took, error, background });
+    if (this.#listeners.size > 0)
+      this.emit({ type: "load-failed", key, entity: counters.entity, took, error, background });
   }
 
   stored(counters: Counters, key: string, tier: TierName, bytes: number, ttl: number): void {

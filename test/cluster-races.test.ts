@@ -201,6 +201,18 @@ describe("a process that finds the log lost", () => {
     await expect(b.getOrLoad("k", () => Promise.reject(failure))).rejects.toBe(failure);
   });
 
+  it("does not serve on error what it has itself invalidated, even if nobody can be asked any more", async () => {
+    const { a, clock, server, connections } = await start(1, { staleIfError: "1h", shared: { heartbeat: "500ms" } });
+    await a.set("k", "old", { tags: ["t"] });
+    await a.invalidate({ tag: "t" });
+    server.flush();
+    await clock.advance(500);
+    expect(a.stats().shared?.gaps).toBe(1);
+    connections[0]?.fail();
+    const failure = new Error("source down");
+    await expect(a.getOrLoad("k", () => Promise.reject(failure))).rejects.toBe(failure);
+  });
+
   it("serves on error what the shared tier still has", async () => {
     const { a, b, clock, server, connections } = await start(2, {
       ttl: "1s",
@@ -240,6 +252,30 @@ describe("R7: an invalidation whose mark the shared tier had to forget", () => {
 });
 
 describe("an invalidation that is not acknowledged", () => {
+  it.each([{ key: "k" }, { tag: "t" }] as const)(
+    "%o keeps a write that is on its way out of this memory",
+    async (target) => {
+      const gate = valve();
+      const { a, b, settle, connections } = await start(2, {}, gate);
+      for (const write of ["through", "set"] as const) {
+        gate.hold("request", write === "set" ? "put" : "commit");
+        const options = { tags: ["t"] };
+        const writing = write === "set" ? a.set("k", "old", options) : a.writeThrough("k", async () => "old", options);
+        await settle();
+        connections[0]?.fail();
+        await expect(a.invalidate(target)).rejects.toMatchObject({ code: "ERR_CACHE_TIER" });
+        // The log moves on, so the write's own record is newer than anything this process could know of.
+        await b.invalidate({ key: "another" });
+        await b.invalidate({ key: "another" });
+        gate.release();
+        await writing;
+        expect(a.peek("k")).toBeUndefined();
+        connections[0]?.heal();
+        expect(await a.get("k")).toBeUndefined();
+      }
+    },
+  );
+
   it("drops what this process holds even if the log of which it has heard is older than the entry", async () => {
     const { a, b, clock, connections, settle } = await start(2, { shared: { heartbeat: "1h" } });
     // a has heard of nothing since it began; the entry it reads is known good up to b's newest record.

@@ -2,8 +2,7 @@ import { randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { CacheError } from "../errors.js";
 import { copyBytes } from "./codec/data.js";
-import { decodeValues, type DecodeOptions } from "./codec/decode.js";
-import { encodeValues } from "./codec/encode.js";
+import { decodeValues, encodeValues, type DecodeOptions } from "./codec/codec.js";
 import type { EntryFields } from "./entry.js";
 
 /*

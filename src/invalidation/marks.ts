@@ -92,7 +92,8 @@ export class Marks {
 
   /** Applies the marks of one record, `key` marks excepted: those are the entry's own business. */
   apply(record: Pick<LogRecord, "marks" | "soft" | "position">): void {
-    for (const mark of record.marks) this.learn(mark, record.soft ? { hard: 0, soft: record.position } : { hard: record.position, soft: 0 });
+    for (const mark of record.marks)
+      this.learn(mark, record.soft ? { hard: 0, soft: record.position } : { hard: record.position, soft: 0 });
   }
 
   /** Learns when a mark was moved; positions never go back. */

@@ -87,7 +87,12 @@ export class SharedEntries {
   }
 
   /** Without a promise of its own where nothing has to be asked: most entries are newer than every mark but keys'. */
-  #examined(path: string, bytes: Uint8Array | undefined, head: Head | undefined, spec: ReadSpec): Found | Promise<Found> {
+  #examined(
+    path: string,
+    bytes: Uint8Array | undefined,
+    head: Head | undefined,
+    spec: ReadSpec,
+  ): Found | Promise<Found> {
     if (head !== undefined) this.#follower.saw(head.position);
     if (bytes === undefined) return { state: "miss", reason: "cold", stamp: undefined };
     const stamp = stampSeen(bytes);
@@ -99,7 +104,8 @@ export class SharedEntries {
       return { state: "miss", reason: "forgotten", stamp };
     if (envelope.fingerprint !== spec.fingerprint) return { state: "miss", reason: "version", stamp };
     if (this.#unsent.hits(path, envelope.tags)) return { state: "miss", reason: "invalidated-key", stamp };
-    if (position >= head.control && spec.accept === undefined) return this.#held(envelope.value, envelope, VALID, head, spec, bytes.length);
+    if (position >= head.control && spec.accept === undefined)
+      return this.#held(envelope.value, envelope, VALID, head, spec, bytes.length);
     return this.#judged(path, bytes.length, envelope, head, spec);
   }
 

@@ -52,7 +52,10 @@ export class TierGuard {
       const timer = this.#clock.after(timeout, () => {
         waiting = false;
         this.#abandoned += 1;
-        const cause = new CacheError("ERR_CACHE_TIER", `The shared tier did not answer ${operation} within ${timeout} ms`);
+        const cause = new CacheError(
+          "ERR_CACHE_TIER",
+          `The shared tier did not answer ${operation} within ${timeout} ms`,
+        );
         reject(this.#failed(probe, operation, cause));
       });
       const settled = (): boolean => {
@@ -122,6 +125,6 @@ function started<T>(run: () => Promise<T>): Promise<T> {
   try {
     return run();
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }

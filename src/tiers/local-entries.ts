@@ -119,7 +119,11 @@ export class LocalEntries {
     const verdict = this.#marks.judge(path, held);
     if (verdict.state === "hard") return { state: "none", held, reason: verdict.reason };
     if (verdict.state === "soft") return { state: "stale", held, reason: verdict.reason };
-    return { state: now >= held.freshUntil ? "stale" : "fresh", held, reason: now >= held.freshUntil ? "expired" : "cold" };
+    return {
+      state: now >= held.freshUntil ? "stale" : "fresh",
+      held,
+      reason: now >= held.freshUntil ? "expired" : "cold",
+    };
   }
 
   /**
@@ -151,7 +155,14 @@ export class LocalEntries {
    *
    * @param createdAt on the monotonic clock.
    */
-  hold(kept: Kept, fields: EntryFields, createdAt: number, position: number, policy: ResolvedPolicy, counters: Counters): Held {
+  hold(
+    kept: Kept,
+    fields: EntryFields,
+    createdAt: number,
+    position: number,
+    policy: ResolvedPolicy,
+    counters: Counters,
+  ): Held {
     const now = this.#clock.now();
     const freshUntil = Math.min(createdAt + fields.ttl, now + policy.memoryTtl);
     // XFetch (Vattani et al., VLDB 2015) with the chance drawn once per entry and process: Δ·β·(−ln u) before the end.

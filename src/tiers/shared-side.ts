@@ -40,7 +40,9 @@ const FIELDS = ["timeout", "breakerFailures", "breakerCooldown", "leaseTtl", "he
 export function resolveShared(options: SharedOptions): SharedSettings {
   knownOptions(options, FIELDS, "shared");
   const maxStaleness =
-    options.maxStaleness === undefined ? Number.POSITIVE_INFINITY : atLeast(options.maxStaleness, "shared.maxStaleness", 10);
+    options.maxStaleness === undefined
+      ? Number.POSITIVE_INFINITY
+      : atLeast(options.maxStaleness, "shared.maxStaleness", 10);
   return {
     timeout: atLeast(options.timeout ?? 250, "shared.timeout", 1),
     breakerFailures: wholeNumber(options.breakerFailures ?? 5, "shared.breakerFailures", 1),
@@ -53,14 +55,18 @@ export function resolveShared(options: SharedOptions): SharedSettings {
 }
 
 /** The tiers of a cache by their part. @throws CacheError `ERR_CACHE_OPTION`. */
-export function tiersOf(options: CacheOptions): { memory: MemoryFactory | undefined; shared: SharedTierFactory | undefined } {
+export function tiersOf(options: CacheOptions): {
+  memory: MemoryFactory | undefined;
+  shared: SharedTierFactory | undefined;
+} {
   const tiers: unknown = options.tiers ?? [memory()];
   if (!Array.isArray(tiers) || tiers.length === 0) throw optionError("tiers", "a list of one tier or two", tiers);
   let near: MemoryFactory | undefined;
   let shared: SharedTierFactory | undefined;
   for (const tier of tiers as readonly unknown[]) {
     if (isMemory(tier)) {
-      if (near !== undefined || shared !== undefined) throw optionError("tiers", "at most one memory tier, first", tiers);
+      if (near !== undefined || shared !== undefined)
+        throw optionError("tiers", "at most one memory tier, first", tiers);
       near = tier;
     } else if (isShared(tier)) {
       if (shared !== undefined) throw optionError("tiers", "at most one shared tier, last", tiers);

@@ -107,7 +107,12 @@ class World {
       staleWhileRevalidate: this.#weather.stale,
       staleIfError: this.#weather.stale,
       hardTimeout: "10m",
-      shared: { heartbeat: HEARTBEAT, breakerFailures: 3, breakerCooldown: "1s", leaseTtl: "2s" },
+      shared: {
+        heartbeat: HEARTBEAT,
+        breakerFailures: this.#weather.breakerFailures,
+        breakerCooldown: "1s",
+        leaseTtl: "2s",
+      },
     });
   }
 
@@ -354,7 +359,7 @@ class World {
 
   #startInvalidation(): void {
     const process = this.#living();
-    if (this.#random.chance(0.2)) return this.#writeThrough(process);
+    if (this.#random.chance(0.3)) return this.#writeThrough(process);
     this.#writes += 1;
     const aim = this.#random.pick(this.#aims);
     const soft = this.#random.chance(0.25);
@@ -494,6 +499,10 @@ class World {
       await this.#rest();
     }
     await this.#drain();
+    for (const process of this.#connections.keys()) {
+      if (!this.#dead.has(process) && this.#unsent(process) > 0)
+        throw new Violation(`${process} never sends what was not acknowledged`);
+    }
     if (this.#dead.size === 0 && this.#outstanding > 0) throw new Violation(`${this.#outstanding} calls never end`);
   }
 

@@ -14,6 +14,8 @@ export interface Weather {
   readonly source: boolean;
   /** Milliseconds a stale value may be served, on either ground; 0 never. */
   readonly stale: number;
+  /** Failures in a row that open the breaker: soon, or hardly ever. */
+  readonly breakerFailures: number;
   /** Memory is looked at after every step. Looking judges and drops, which may hide what waits to be judged. */
   readonly watched: boolean;
 }
@@ -27,6 +29,7 @@ export function drawWeather(random: Random): Weather {
     reordered: random.chance(0.7),
     source: random.chance(0.3),
     stale: random.pick([0, 0, 3_000]),
+    breakerFailures: random.pick([3, 1_000]),
     watched: random.chance(0.5),
   };
 }

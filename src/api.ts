@@ -201,7 +201,8 @@ export interface EntityDefinition<Id extends KeyInput, T> extends EntryPolicy {
   /** Tags from the value; in a scoped entity they are the scope's own. */
   tags?: ((value: T, id: Id) => readonly KeyInput[]) | undefined;
   /**
-   * Parents by entity name: their ids in this value. Invalidating the parent invalidates these.
+   * Parents by entity name: their ids in this value. Invalidating the parent invalidates these: in a process where
+   * both are declared, so declare the child wherever the parent is written.
    * `belongsTo: { project: (issue) => issue.projectId }`
    */
   belongsTo?: Readonly<Record<string, (value: T) => KeyInput | null | undefined>> | undefined;

@@ -26,6 +26,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "integration",
           include: integration,
+          globalSetup: ["test/support/redis-server.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

@@ -169,11 +169,7 @@ function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
-/**
- * The path of redis-server. Installed where that is possible, as root on Debian: a test of the real thing is never skipped.
- *
- * @throws Error that names the package and the variable to set.
- */
+/** The path of redis-server. @throws Error that names the package and the variable to set. */
 function redisBinary(): string {
   const named = process.env["TIERCACHE_REDIS_SERVER"];
   if (named !== undefined && named !== "") {
@@ -181,8 +177,6 @@ function redisBinary(): string {
     throw new Error(`TIERCACHE_REDIS_SERVER names ${named}, which does not run`);
   }
   if (runs("redis-server")) return "redis-server";
-  if (process.getuid?.() === 0 && existsSync("/etc/debian_version") && install() && runs("redis-server"))
-    return "redis-server";
   throw new Error(
     "These tests need redis-server: install the package `redis-server` (Debian, Ubuntu) or `redis` (Fedora, Alpine, Homebrew), " +
       "or set TIERCACHE_REDIS_SERVER to the path of the binary",
@@ -193,13 +187,25 @@ function runs(binary: string): boolean {
   return spawnSync(binary, ["--version"], { stdio: "ignore" }).status === 0;
 }
 
-function install(): boolean {
+/**
+ * Vitest's global setup: once, before any test file, because two installations at a time hinder each other. As root
+ * on Debian what is missing is installed; elsewhere the tests that need it fail and say what to install. Nothing is
+ * ever skipped.
+ */
+export function setup(): void {
+  const named = process.env["TIERCACHE_REDIS_SERVER"] ?? "";
+  if (named !== "" || runs("redis-server") || process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return;
+  process.stderr.write("redis-server is missing: installing it with apt-get\n");
   const apt = (...args: readonly string[]): boolean =>
-    spawnSync("apt-get", ["-q", "-y", ...args], {
-      stdio: "ignore",
+    spawnSync("apt-get", ["-q", "-y", "-o", "DPkg::Lock::Timeout=120", ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
       // RUNLEVEL=1: the package's own service is not started.
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
       timeout: 300_000,
     }).status === 0;
-  return apt("update") && apt("install", "--no-install-recommends", "redis-server");
+  // The list of packages may be missing as well, or too old.
+  if (!apt("install", "--no-install-recommends", "redis-server")) {
+    apt("update");
+    apt("install", "--no-install-recommends", "redis-server");
+  }
 }

@@ -129,7 +129,8 @@ describe.each(LIBRARIES)("a subscription by $library", ({ library, connect }) =>
     await admin.acl("SETUSER", "app", "allchannels");
     await eventually(async () => {
       await admin.call("CLIENT", "KILL", "USER", "app");
-      expect(typesOf(heard)).toEqual(["up", "down", "up"]);
+      // A kill may find the client between two connections, so there may be several, and one may follow the "up".
+      expect(typesOf(heard).slice(0, 3)).toEqual(["up", "down", "up"]);
     });
   });
 

@@ -1,6 +1,5 @@
-import assert from "node:assert/strict";
 import { describe, expect, it } from "vitest";
-import type { Clock, Timer } from "../../clock.js";
+import { ManualClock, seededRandom } from "../../../test/support/manual-clock.js";
 import { CacheError } from "../../errors.js";
 import { createMemoryTier, type MemoryTierOptions } from "./create-memory-tier.js";
 import { createLru } from "./lru.js";
@@ -9,55 +8,6 @@ import type { EvictionPolicy, PolicyContext, PolicyFactory } from "./policy.js";
 import { createWTinyLfu } from "./w-tiny-lfu.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
-
-/** A clock that stands still until it is told. */
-class ManualClock implements Clock {
-  time = 0;
-  readonly timers = new Map<() => void, number>();
-
-  recent(): number {
-    return this.now();
-  }
-
-  now(): number {
-    return this.time;
-  }
-
-  wall(): number {
-    return this.time;
-  }
-
-  after(ms: number, fn: () => void): Timer {
-    assert(ms >= 1 && ms < 2 ** 31, `a timer of ${ms} ms`);
-    this.timers.set(fn, this.time + ms);
-    return { cancel: () => this.timers.delete(fn) };
-  }
-
-  /** Moves time without running timers, as when the process was too busy, or the clock stepped. */
-  step(ms: number): void {
-    this.time += ms;
-  }
-
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const next = [...this.timers].sort((a, b) => a[1] - b[1])[0];
-      if (next === undefined || next[1] > end) break;
-      this.timers.delete(next[0]);
-      this.time = Math.max(this.time, next[1]);
-      next[0]();
-    }
-    this.time = end;
-  }
-}
-
-function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
-    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Gone = [key: string, value: unknown, cause: RemovalCause];
 
@@ -73,7 +23,7 @@ function setup(options: Partial<MemoryTierOptions<unknown>> = {}): {
     maxBytes: 10_000,
     maxEntryBytes: 1000,
     clock,
-    random: random(1),
+    random: seededRandom(1),
     onRemove: (...notice) => gone.push(notice),
     ...options,
   });

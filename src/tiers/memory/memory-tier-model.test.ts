@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import type { Clock, Timer } from "../../clock.js";
+import { ManualClock, seededRandom } from "../../../test/support/manual-clock.js";
 import { createMemoryTier } from "./create-memory-tier.js";
 import { createLru } from "./lru.js";
 import type { MemoryTier, RemovalCause } from "./memory-tier.js";
@@ -9,55 +9,6 @@ import type { PolicyFactory } from "./policy.js";
 import { createWTinyLfu } from "./w-tiny-lfu.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
-
-/** A clock that stands still until it is told. */
-class ManualClock implements Clock {
-  time = 0;
-  readonly timers = new Map<() => void, number>();
-
-  recent(): number {
-    return this.now();
-  }
-
-  now(): number {
-    return this.time;
-  }
-
-  wall(): number {
-    return this.time;
-  }
-
-  after(ms: number, fn: () => void): Timer {
-    assert(ms >= 1 && ms < 2 ** 31, `a timer of ${ms} ms`);
-    this.timers.set(fn, this.time + ms);
-    return { cancel: () => this.timers.delete(fn) };
-  }
-
-  /** Moves time without running timers, as when the process was too busy, or the clock stepped. */
-  step(ms: number): void {
-    this.time += ms;
-  }
-
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const next = [...this.timers].sort((a, b) => a[1] - b[1])[0];
-      if (next === undefined || next[1] > end) break;
-      this.timers.delete(next[0]);
-      this.time = Math.max(this.time, next[1]);
-      next[0]();
-    }
-    this.time = end;
-  }
-}
-
-function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
-    return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
-  };
-}
 
 const POLICIES: readonly [name: string, policy: PolicyFactory][] = [
   ["LRU", createLru],
@@ -80,7 +31,7 @@ class Ledger {
   constructor(policy: PolicyFactory, nested: Operation[] = []) {
     this.#nested = [...nested];
     this.#alone = nested.length === 0;
-    const options = { maxEntries: 6, maxBytes: 100, maxEntryBytes: 60, random: random(3), policy };
+    const options = { maxEntries: 6, maxBytes: 100, maxEntryBytes: 60, random: seededRandom(3), policy };
     this.tier = createMemoryTier<number>({
       ...options,
       clock: this.clock,

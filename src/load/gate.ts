@@ -11,8 +11,8 @@ interface Queued {
 
 /** What is known of a load at the gate: who waits for it, and where it stands. One per flight. */
 export class Demand {
-  /** Places whose loads wait for this load. */
-  readonly places: Set<Place> = new Set();
+  /** Places whose loads wait for this load; hardly any load has one. */
+  places: Set<Place> | undefined;
   /** Its turn, while it waits for one. */
   queued: Queued | undefined;
 }
@@ -22,8 +22,8 @@ export class Place {
   /** A load that this one waits for runs in its stead. */
   lent = false;
   ended = false;
-  /** Queued loads that this place's load waits for. */
-  readonly wanted: Set<Queued> = new Set();
+  /** Queued loads that this place's load waits for; hardly any load has one. */
+  wanted: Set<Queued> | undefined;
   readonly #leave: (place: Place) => void;
   readonly #run: <T>(place: Place, load: () => T) => T;
 
@@ -95,7 +95,7 @@ export class LoadGate {
       this.#active += 1;
       return this.#own();
     }
-    const parents = new Set(demands.flatMap((demand) => [...demand.places]));
+    const parents = new Set(demands.flatMap((demand) => [...(demand.places ?? [])]));
     const { current } = this;
     if (current !== undefined) parents.add(current);
     for (const parent of parents) if (!parent.ended && !parent.lent) return this.#lend(parent);
@@ -112,12 +112,12 @@ export class LoadGate {
   want(demand: Demand): void {
     const { current } = this;
     if (current === undefined) return;
-    demand.places.add(current);
+    (demand.places ??= new Set()).add(current);
     const { queued } = demand;
     if (queued === undefined || !this.#queue.has(queued)) return;
     if (current.lent) {
       queued.wantedBy.add(current);
-      current.wanted.add(queued);
+      (current.wanted ??= new Set()).add(queued);
     } else {
       this.#start(queued, this.#lend(current));
     }
@@ -143,7 +143,7 @@ export class LoadGate {
       }
       signal.addEventListener("abort", abandon, { once: true });
       this.#queue.add(queued);
-      for (const parent of parents) parent.wanted.add(queued);
+      for (const parent of parents) (parent.wanted ??= new Set()).add(queued);
       for (const demand of demands) demand.queued = queued;
     });
   }
@@ -155,7 +155,7 @@ export class LoadGate {
 
   #drop(queued: Queued): void {
     this.#queue.delete(queued);
-    for (const parent of queued.wantedBy) parent.wanted.delete(queued);
+    for (const parent of queued.wantedBy) parent.wanted?.delete(queued);
   }
 
   /** A place of its own, which goes straight to the next in line: nobody who comes later can take it. */
@@ -178,12 +178,13 @@ export class LoadGate {
     return new Place((place) => {
       this.#end(place);
       parent.lent = false;
-      const [next] = parent.wanted;
+      const [next] = parent.wanted ?? [];
       if (next !== undefined && !parent.ended) this.#start(next, this.#lend(parent));
     }, this.#run);
   }
 
   #end(place: Place): void {
+    if (place.wanted === undefined) return;
     for (const queued of place.wanted) queued.wantedBy.delete(place);
     place.wanted.clear();
   }

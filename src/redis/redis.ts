@@ -32,7 +32,7 @@ export const REDIS_DEFAULTS: { logLength: number; maxMarks: number; maxRules: nu
 };
 
 /**
- * The shared tier on Redis 7 or later, or Valkey: one standalone server or a master behind Sentinel.
+ * The shared tier on Redis 7 or later, or Valkey: one standalone server.
  *
  * A read is one MGET; what must be atomic is a script. The server should not evict keys that have no time to live
  * (`maxmemory-policy volatile-…`, or `noeviction`): losing the log's keys is noticed and costs every entry.

@@ -49,7 +49,7 @@ import type { CacheStats, Counters } from "./stats.js";
 import { marksOfTargets } from "./targets.js";
 import { warm } from "./warm.js";
 import { wrap } from "./wrap.js";
-import type { WriteSpec } from "./write/writes.js";
+import { MAX_TOGETHER, type WriteSpec } from "./write/writes.js";
 
 const CACHE_FIELDS: readonly string[] = [
   ...POLICY_FIELDS,
@@ -383,9 +383,6 @@ class CacheView implements Cache {
     return { ...this.#specWith(options), load: load };
   }
 }
-
-/** Keys invalidated in one step: a shared tier answers nobody else meanwhile. */
-const MAX_TOGETHER = 1_000;
 
 /** Views kept for namespaces entered again; a tenant's name made into one must not keep memory for ever. */
 const MAX_NAMESPACES = 1_000;

@@ -1,3 +1,5 @@
+import { crc32 } from "node:zlib";
+
 import type { EntityDefinition, ScopedEntityDefinition, StandardResult } from "./api.js";
 import type { Engine } from "./engine.js";
 import { CacheError } from "./errors.js";
@@ -125,7 +127,7 @@ export class Shape<Id extends KeyInput, T> {
     this.version = definition.version ?? 1;
     this.policy = resolvePolicy(home.policy, definition, home.presets);
     this.counters = home.engine.recorder.counters(definition.name);
-    this.fingerprint = fingerprintOf(`${definition.name}:${this.version}`);
+    this.fingerprint = crc32(`${definition.name}:${this.version}`);
     this.accept = acceptor(definition);
   }
 
@@ -170,11 +172,4 @@ function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): 
 
 function isFunctions(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.values(value).every((one) => typeof one === "function");
-}
-
-/** FNV-1a, 32 bits. */
-function fingerprintOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  return hash >>> 0;
 }

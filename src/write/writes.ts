@@ -217,8 +217,8 @@ function localHead(position: number): Head {
   return { position, control: 0, floor: 0 };
 }
 
-/** Written together at most: a shared tier answers nobody else meanwhile. */
-const MAX_TOGETHER = 1_000;
+/** Entries written, or invalidated, together at most: a shared tier answers nobody else meanwhile. */
+export const MAX_TOGETHER: number = 1_000;
 const MAX_BYTES_TOGETHER = 4 << 20;
 
 function parts(entries: readonly Made[]): Made[][] {

@@ -35,14 +35,17 @@ async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<T
   } catch {
     return down;
   }
-  const [bytes] = answer.values;
-  if (bytes === undefined) return { ...ABSENT, tier: "shared", reason: "cold" };
-  const found = await shared.entries.examine(path, bytes, answer.head, spec);
+  const [value] = answer.values;
+  if (value === undefined) return { ...ABSENT, tier: "shared", reason: "cold" };
+  const bytes = value instanceof Uint8Array ? value.length : value.size;
+  const found = await shared.entries.examine(path, value, answer.head, spec);
   if (found.state === "down") return down;
-  if (found.state === "miss")
-    return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes: bytes.length, tags: tagsOf(bytes) };
+  if (found.state === "miss") {
+    const tags = value instanceof Uint8Array ? tagsOf(value) : [];
+    return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes, tags };
+  }
   const reason = found.state === "fresh" ? undefined : "expired";
-  return { tier: "shared", state: found.state, reason, ...measured(engine, found.held), bytes: bytes.length };
+  return { tier: "shared", state: found.state, reason, ...measured(engine, found.held), bytes };
 }
 
 /** What `LocalEntries` calls an entry, in the words of an explanation. */

@@ -11,7 +11,7 @@ import type { ResolvedPolicy } from "../policy.js";
 import type { Counters, Recorder } from "../stats.js";
 import type { TierGuard } from "../tiers/guard.js";
 import type { LocalEntries } from "../tiers/local-entries.js";
-import type { SharedTier } from "../tiers/shared.js";
+import type { LargeValue, SharedTier, StoredValue } from "../tiers/shared.js";
 import { SharedReader, type SharedAnswer } from "./shared-reader.js";
 
 /** What a reader of the shared tier brings along. */
@@ -33,6 +33,8 @@ export type Found =
   | { readonly state: "down" };
 
 const VALID: Verdict = { state: "valid" };
+/** Bytes of a large value that a tier should bring in a millisecond, at the least. */
+const FETCHED_PER_MS = 8_192;
 
 /** Entries of the shared tier: read, decoded, judged. Nothing here throws what the tier or its bytes threw. */
 export class SharedEntries {
@@ -74,7 +76,7 @@ export class SharedEntries {
     } catch {
       return { state: "down" };
     }
-    return this.#examined(path, answer.bytes, answer.head, spec);
+    return this.#examined(path, answer.value, answer.head, spec);
   }
 
   /**
@@ -82,19 +84,20 @@ export class SharedEntries {
    * there any more (or flagged), and every other mark up to `head.control` is applied here before judging. So what
    * passes is known good up to `head.position`.
    */
-  async examine(path: string, bytes: Uint8Array | undefined, head: Head | undefined, spec: ReadSpec): Promise<Found> {
-    return this.#examined(path, bytes, head, spec);
+  async examine(path: string, value: StoredValue | undefined, head: Head | undefined, spec: ReadSpec): Promise<Found> {
+    return this.#examined(path, value, head, spec);
   }
 
   /** Without a promise of its own where nothing has to be asked: most entries are newer than every mark but keys'. */
   #examined(
     path: string,
-    bytes: Uint8Array | undefined,
+    bytes: StoredValue | undefined,
     head: Head | undefined,
     spec: ReadSpec,
   ): Found | Promise<Found> {
     if (head !== undefined) this.#follower.saw(head.position);
     if (bytes === undefined) return { state: "miss", reason: "cold", stamp: undefined };
+    if (!(bytes instanceof Uint8Array)) return this.#fetched(path, bytes, head, spec);
     const stamp = stampSeen(bytes);
     const envelope = this.#decode(path, bytes, stamp);
     if (envelope === undefined) return { state: "miss", reason: "corrupt", stamp };
@@ -107,6 +110,22 @@ export class SharedEntries {
     if (position >= head.control && spec.accept === undefined)
       return this.#held(envelope.value, envelope, VALID, head, spec, bytes.length);
     return this.#judged(path, bytes.length, envelope, head, spec);
+  }
+
+  /** As examined, once all of a large value is there. One that changed under way is looked for again by nobody: it is a miss. */
+  async #fetched(path: string, large: LargeValue, head: Head | undefined, spec: ReadSpec): Promise<Found> {
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = await this.#guard.call(
+        "store.fetch",
+        () => large.fetch(),
+        this.#guard.timeout + large.size / FETCHED_PER_MS,
+      );
+    } catch {
+      return { state: "down" };
+    }
+    if (bytes === undefined) return { state: "miss", reason: "cold", stamp: stampSeen(large.head) };
+    return this.#examined(path, bytes, head, spec);
   }
 
   async #judged(path: string, size: number, envelope: Envelope, head: Head, spec: ReadSpec): Promise<Found> {

@@ -1,12 +1,12 @@
 import type { TierGuard } from "../tiers/guard.js";
-import type { SharedTier } from "../tiers/shared.js";
+import type { SharedTier, StoredValue } from "../tiers/shared.js";
 import type { Head } from "../invalidation/record.js";
 
 /** Keys asked for in one command. */
 const BATCH = 256;
 
 export interface SharedAnswer {
-  readonly bytes: Uint8Array | undefined;
+  readonly value: StoredValue | undefined;
   readonly head: Head | undefined;
 }
 
@@ -47,7 +47,7 @@ export class SharedReader {
       .call("store.read", () => this.#tier.store.read(keys))
       .then(
         ({ values, head }) => {
-          for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve({ bytes: values[index], head });
+          for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve({ value: values[index], head });
         },
         (error: unknown) => {
           for (const one of batch) one.reject(error);

@@ -35,6 +35,11 @@ export class TierGuard {
     this.#options = options;
   }
 
+  /** How long an answer is usually waited for; milliseconds. */
+  get timeout(): number {
+    return this.#options.timeout;
+  }
+
   /** Whether calls are let through as usual. */
   get up(): boolean {
     return !this.#down;

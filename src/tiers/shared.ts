@@ -26,9 +26,42 @@ export interface SharedTierFactory {
   open(cacheName: string): SharedTier;
 }
 
+/**
+ * A shared tier over several servers. Each shard is a whole tier with a log of its own, and positions of two shards
+ * say nothing of one another: a key lives on one shard with everything that must be atomic with it, and a mark of
+ * another kind is appended to every shard's log.
+ */
+export interface ShardedTier {
+  readonly kind: string;
+  /** One or more; the same number and order in every process of the cache. */
+  readonly shards: readonly SharedTier[];
+  /** The index of the shard that holds the key: the same in every process and release. */
+  shardOf(key: string): number;
+  /** Closes every shard. */
+  close(): Promise<void>;
+}
+
+export interface ShardedTierFactory {
+  readonly kind: string;
+  openShards(cacheName: string): ShardedTier;
+}
+
+/** A value too large to come along with others: it is there, and read when it is asked for. */
+export interface LargeValue {
+  /** Its length. */
+  readonly size: number;
+  /** Its first bytes, the stamp among them. */
+  readonly head: Uint8Array;
+  /** The value whose head this is, but for its soft-stale flag; `undefined` when it is not there any more. */
+  fetch(): Promise<Uint8Array | undefined>;
+}
+
+/** An entry's bytes, at hand or to be fetched. */
+export type StoredValue = Uint8Array | LargeValue;
+
 export interface SharedRead {
   /** In the order asked; `undefined` where nothing is stored. */
-  readonly values: readonly (Uint8Array | undefined)[];
+  readonly values: readonly (StoredValue | undefined)[];
   /** Read in the same atomic step as the values; `undefined` while no generation was begun. */
   readonly head: Head | undefined;
 }
@@ -81,7 +114,7 @@ export type LeaseAnswer =
   /** Somebody else loads; `remaining` milliseconds of its lease are left. */
   | { readonly state: "held"; readonly remaining: number; readonly head: Head }
   /** An entry is there that the caller has not seen. */
-  | { readonly state: "filled"; readonly value: Uint8Array; readonly head: Head };
+  | { readonly state: "filled"; readonly value: StoredValue; readonly head: Head };
 
 /** The right to load a key, cluster-wide. */
 export interface Leases {
@@ -119,6 +152,10 @@ export type LogSignal =
   | { readonly type: "record"; readonly record: LogRecord }
   /** A lease on the key ended: filled or released. */
   | { readonly type: "settled"; readonly key: string }
+  /** The stored entry of the key changed, by whomever: what memory holds of it must be compared with the tier. */
+  | { readonly type: "changed"; readonly key: string }
+  /** Any stored entry may have changed. */
+  | { readonly type: "changed-all" }
   /** The push connection was lost; nothing is heard until `up`. */
   | { readonly type: "down" }
   /** The push connection is (again) there. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Head, LogRecord, Mark } from "../../src/invalidation/record.js";
 import { redis } from "../../src/redis/index.js";
 import { SharedMemory } from "../../src/testing/index.js";
-import { entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
+import { atHand, entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
 import type { LeaseAnswer, SharedTier } from "../../src/tiers/shared.js";
 import { startRedis, type RedisServer } from "../support/redis-server.js";
 import { ioRedis, nodeRedis, type Connected } from "./redis-clients.js";
@@ -63,7 +63,7 @@ class Side {
 
   lease(answer: LeaseAnswer): unknown {
     const { state, head } = answer;
-    return { state, head: this.head(head), value: state === "filled" ? [...answer.value] : undefined };
+    return { state, head: this.head(head), value: state === "filled" ? [...(atHand(answer.value) ?? [])] : undefined };
   }
 }
 
@@ -88,7 +88,7 @@ const marks = fc.uniqueArray(mark, { minLength: 1, maxLength: 4, selector: (item
 const command: fc.Arbitrary<Command> = fc.oneof(
   fc.tuple(which, keys).map(([at, names]): Command => async (side) => {
     const { values, head } = await tierOf(side, at).store.read(names);
-    return { values: values.map((value) => value && [...value]), head: side.head(head) };
+    return { values: values.map((value) => value && [...(atHand(value) ?? [])]), head: side.head(head) };
   }),
   fc.tuple(which, fc.array(fc.tuple(key, stamp), { minLength: 1, maxLength: 3 })).map(
     ([at, puts]): Command =>

@@ -2,7 +2,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Mark } from "../../src/invalidation/record.js";
 import { redis, type RedisOptions } from "../../src/redis/index.js";
-import { entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
+import { atHand, entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
 import type { SharedTier } from "../../src/tiers/shared.js";
 import { startRedis, type RedisServer } from "../support/redis-server.js";
 import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
@@ -233,7 +233,7 @@ describe("keys that are not ours", () => {
     const tier = await open();
     await put(tier, "a", entry(1));
     const { values } = await tier.store.read(["hash", "short", "none", "a"]);
-    expect(values.map((value) => value?.length)).toEqual([undefined, 5, undefined, 12]);
+    expect(values.map((value) => atHand(value)?.length)).toEqual([undefined, 5, undefined, 12]);
   });
 
   it("do not stop a soft invalidation half-way", async () => {
@@ -241,7 +241,7 @@ describe("keys that are not ours", () => {
     await put(tier, "a", entry(1));
     const { hit } = await tier.store.invalidate(keyMarks("hash", "short", "a"), true, "me");
     expect(hit).toBe(1);
-    expect((await tier.store.read(["a"])).values[0]?.[3]).toBe(1);
+    expect(atHand((await tier.store.read(["a"])).values[0])?.[3]).toBe(1);
     expect(await admin.hgetall("c:hash")).toEqual({ f: "v" });
     expect(await admin.get("c:short")).toBe("short");
   });
@@ -273,7 +273,7 @@ describe("one Redis for many", () => {
       const byIo = await open({}, ioRedis(options));
       const heard = await hear(byNode);
       await put(byIo, "a", entry(7));
-      expect((await byNode.store.read(["a"])).values[0]?.[11]).toBe(7);
+      expect(atHand((await byNode.store.read(["a"])).values[0])?.[11]).toBe(7);
       expect(await byNode.log.head()).toEqual(await byIo.log.head());
       await byIo.leases.acquire("b", { token: "t", ttl: LONG });
       expect((await byNode.leases.acquire("b", { token: "u", ttl: LONG })).state).toBe("held");
@@ -350,10 +350,10 @@ describe("a server out of memory", () => {
     await expect(tier.store.invalidate(keyMarks("c"), true, "me")).rejects.toThrow("OOM");
     await expect(tier.leases.commit("e", "t", entry(2), LONG, "me")).rejects.toThrow("OOM");
     const { values } = await tier.store.read(["a", "b", "c", "e"]);
-    expect(values.map((value) => value?.[11])).toEqual([undefined, undefined, 1, undefined]);
+    expect(values.map((value) => atHand(value)?.[11])).toEqual([undefined, undefined, 1, undefined]);
     await root.config("SET", "maxmemory", "0");
     expect(await tier.leases.fill("d", "t", entry(1), LONG)).toBe(false);
     await put(tier, "a", entry(3));
-    expect((await tier.store.read(["a"])).values[0]?.[11]).toBe(3);
+    expect(atHand((await tier.store.read(["a"])).values[0])?.[11]).toBe(3);
   });
 });

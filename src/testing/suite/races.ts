@@ -4,6 +4,7 @@ import {
   acquire,
   assertStored,
   assertWon,
+  atHand,
   entry,
   keyMarks,
   LONG,
@@ -82,11 +83,10 @@ export function raceTests(open: OpenServer, runner: TestRunner): void {
           "me",
         );
         reads.push(
-          reader.store.read(["a", "b"]).then(({ values: [a, b], head }) => ({
-            stamp: a?.[11] ?? 0,
-            torn: a?.[11] !== b?.[11],
-            position: head?.position ?? 0,
-          })),
+          reader.store.read(["a", "b"]).then(({ values, head }) => {
+            const [a, b] = values.map((value) => atHand(value)?.[11]);
+            return { stamp: a ?? 0, torn: a !== b, position: head?.position ?? 0 };
+          }),
         );
         written[round] = (await writing).position;
       }

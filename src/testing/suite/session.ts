@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { LogRecord, Mark } from "../../invalidation/record.js";
-import type { LeaseAnswer, LogSignal, SharedTier } from "../../tiers/shared.js";
+import type { LeaseAnswer, LogSignal, SharedTier, StoredValue } from "../../tiers/shared.js";
 import type { SharedTierBounds, SharedTierServer, TestRunner } from "../shared-tier-suite.js";
 
 /** Long enough that nothing expires while a test runs. */
@@ -71,8 +71,14 @@ export function stampBytes(stamp: number): Uint8Array {
   return bytes;
 }
 
-export function assertBytes(actual: Uint8Array | undefined, expected: Uint8Array | undefined): void {
-  assert.equal(hex(actual), hex(expected));
+export function assertBytes(actual: StoredValue | undefined, expected: Uint8Array | undefined): void {
+  assert.equal(hex(atHand(actual)), hex(expected));
+}
+
+/** A stored value that is small enough to come along with the answer. */
+export function atHand(value: StoredValue | undefined): Uint8Array | undefined {
+  assert.ok(value === undefined || value instanceof Uint8Array, "a small value came as one to be fetched");
+  return value;
 }
 
 export async function assertStored(tier: SharedTier, key: string, expected: Uint8Array | undefined): Promise<void> {

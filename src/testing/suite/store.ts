@@ -5,6 +5,7 @@ import {
   assertBytes,
   assertStored,
   assertWon,
+  atHand,
   entry,
   keyMarks,
   LONG,
@@ -64,7 +65,7 @@ export function storeTests(open: OpenServer, runner: TestRunner): void {
       const writing = tier.store.put([{ key: "a", value, ttl: LONG }], "me");
       await writing;
       value.fill(0);
-      const read = (await tier.store.read(["a"])).values[0];
+      const read = atHand((await tier.store.read(["a"])).values[0]);
       assertBytes(read, entry(1, "value"));
       read?.fill(0);
       await assertStored(tier, "a", entry(1, "value"));

@@ -21,6 +21,7 @@ import type {
   WrapOptions,
 } from "./api.js";
 import { Engine } from "./engine.js";
+import { plainForm } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { defineEntity } from "./entity.js";
 import type { EntityRegistry } from "./entity-shape.js";
@@ -38,6 +39,7 @@ import {
   DEFAULT_POLICY,
   isSoft,
   knownOptions,
+  mayAnswerAtOnce,
   optionError,
   POLICY_FIELDS,
   resolvePolicy,
@@ -119,6 +121,7 @@ class CacheView implements Cache {
       counters: this.#counters,
       fingerprint: 0,
       accept: undefined,
+      form: plainForm,
       load: unloadable,
       gated: true,
       tags: [],
@@ -131,9 +134,14 @@ class CacheView implements Cache {
 
   peek<T>(key: KeyInput): T | undefined {
     this.#engine.checkOpen();
+    const { local, recorder } = this.#engine;
+    if (this.#policy.strict) {
+      // What is confirmed by nobody is no answer to a strict reader.
+      recorder.miss(this.#counters, this.#path(key), "suspect");
+      return undefined;
+    }
     const plain = this.#freshPlain(key);
     if (plain !== undefined) return this.#hit(key as string, plain) as T;
-    const { local, recorder } = this.#engine;
     const path = this.#path(key);
     let held = local.fresh(path);
     if (held === undefined) {
@@ -195,10 +203,11 @@ class CacheView implements Cache {
     try {
       this.#engine.checkOpen();
       const isForced = options.forceFresh === true;
-      const plain = isForced ? undefined : this.#freshPlain(key);
+      const mayAnswer = !isForced && mayAnswerAtOnce(options, this.#policy);
+      const plain = mayAnswer ? this.#freshPlain(key) : undefined;
       if (plain !== undefined) return Promise.resolve(this.#hit(key as string, plain) as T);
       const path = this.#path(key);
-      const held = isForced ? undefined : this.#engine.local.fresh(path);
+      const held = mayAnswer ? this.#engine.local.fresh(path) : undefined;
       if (held !== undefined) {
         if (path === key) held.plain = true;
         return Promise.resolve(this.#hit(path, held) as T);

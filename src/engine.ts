@@ -6,7 +6,9 @@ import type { Held } from "./entries/held.js";
 import { CacheError } from "./errors.js";
 import { LogFollower } from "./invalidation/follower.js";
 import { Invalidations } from "./invalidation/invalidations.js";
+import type { LogKnowledge } from "./invalidation/knowledge.js";
 import { Marks } from "./invalidation/marks.js";
+import { Outbox } from "./invalidation/outbox.js";
 import { PendingOperations } from "./invalidation/pending.js";
 import { Unsent } from "./invalidation/unsent.js";
 import { encodeName, MAX_KEY_LENGTH } from "./keys.js";
@@ -21,15 +23,16 @@ import { SharedEntries, type ReadSpec } from "./load/shared-entries.js";
 import { localLocks, sharedLocks, type Locks } from "./lock.js";
 import type { CacheOptions } from "./options.js";
 import { knownOptions, optionError, wholeNumber } from "./policy.js";
-import { Recorder, type CacheStats } from "./stats.js";
+import { Recorder, type CacheStats, type SharedStats } from "./stats.js";
 import { TierGuard } from "./tiers/guard.js";
-import { LocalEntries } from "./tiers/local-entries.js";
+import { doubt, LocalEntries } from "./tiers/local-entries.js";
 import { createMemoryTier } from "./tiers/memory/create-memory-tier.js";
 import { resolveMemory } from "./tiers/memory/memory.js";
 import type { MemoryTier } from "./tiers/memory/memory-tier.js";
 import { RemovalMemory } from "./tiers/memory/removal-memory.js";
 import { resolveShared, tiersOf, type SharedSettings, type SharedSide } from "./tiers/shared-side.js";
-import type { SharedTierFactory } from "./tiers/shared.js";
+import type { ShardedTier, ShardedTierFactory, SharedTier, SharedTierFactory } from "./tiers/shared.js";
+import { Sides } from "./tiers/sides.js";
 import { Writes } from "./write/writes.js";
 
 /** An invalidation is waited for this many times longer than a read. */
@@ -47,7 +50,7 @@ export class Engine {
   readonly maxKeyLength: number;
   readonly recorder: Recorder = new Recorder();
   readonly local: LocalEntries;
-  readonly shared: SharedSide | undefined;
+  readonly sides: Sides;
   readonly flights: Flights = new Flights();
   readonly backoff: Backoff;
   readonly invalidations: Invalidations;
@@ -55,7 +58,7 @@ export class Engine {
   readonly writes: Writes;
   readonly locks: Locks;
   readonly #memory: MemoryTier<Held> | undefined;
-  readonly #marks = new Marks(0);
+  readonly #tier: { readonly kind: string; close(): Promise<void> } | undefined;
   readonly #pending = new PendingOperations();
   readonly #gate: LoadGate;
   #closed: Promise<void> | undefined;
@@ -80,7 +83,7 @@ export class Engine {
     this.backoff = new Backoff(this.clock);
 
     const { clock, recorder, flights, backoff } = this;
-    const marks = this.#marks;
+    const alone: LogKnowledge = { marks: new Marks(0), trusted: () => true };
     const pending = this.#pending;
     const removals = new RemovalMemory();
     const resolved = tiers.memory && resolveMemory(tiers.memory.options);
@@ -98,39 +101,46 @@ export class Engine {
       });
     this.local = new LocalEntries({
       memory: this.#memory,
-      marks,
       clock,
       recorder,
       removals,
       isolation: options.isolation ?? "freeze",
       random,
-      trusted: (now) => this.shared?.follower.trusted(now) ?? true,
       exact: settings.maxStaleness !== Number.POSITIVE_INFINITY,
       revalidates: tiers.shared !== undefined,
       sizeOf: resolved?.sizeOf,
     });
     const { local } = this;
-    this.invalidations = new Invalidations({ marks, pending, flights, local, recorder, shared: () => this.shared });
+    const { marks } = alone;
+    this.invalidations = new Invalidations({ marks, pending, flights, local, recorder, sides: () => this.sides });
     const { invalidations } = this;
-    this.shared = tiers.shared && this.#open(tiers.shared, settings);
-    const { shared } = this;
+    const opened = tiers.shared && openTier(tiers.shared, this.name);
+    this.#tier = opened;
+    const origin = randomBytes(9).toString("base64url");
+    const shards = opened?.shards ?? [];
+    this.sides = new Sides(
+      shards.map((tier, shard) => this.#side(tier, shard, origin, settings)),
+      (path) => opened?.shardOf(path) ?? 0,
+      alone,
+    );
+    const { sides } = this;
     const maker = new EntryMaker({ clock, random, local });
     this.loads = new Loads({
       clock,
       maker,
       recorder,
-      marks,
       local,
       pending,
       flights,
       gate: this.#gate,
       backoff,
-      shared,
+      sides,
       invalidations,
     });
-    this.writes = new Writes({ clock, recorder, marks, local, pending, maker, invalidations, shared });
-    this.locks = shared === undefined ? localLocks(clock) : sharedLocks({ ...shared, clock });
-    shared?.follower.start();
+    this.writes = new Writes({ clock, recorder, local, pending, maker, invalidations, sides });
+    const [first] = sides.all;
+    this.locks = first === undefined ? localLocks(clock) : sharedLocks((path) => sides.of(path) ?? first, clock);
+    for (const { follower } of sides.all) follower.start();
   }
 
   /** @throws CacheError `ERR_CACHE_CLOSED`. */
@@ -140,21 +150,29 @@ export class Engine {
 
   /** The entry wherever it is, without loading; `undefined` is a miss. */
   async get(path: string, spec: ReadSpec, stale: boolean): Promise<{ readonly value: unknown } | undefined> {
+    const side = this.sides.of(path);
+    if (spec.policy.strict && side !== undefined && !(await side.follower.confirm())) {
+      this.recorder.miss(spec.counters, path, "error");
+      return undefined;
+    }
     const look = this.local.look(path);
     const { held } = look;
     if (held !== undefined && (look.state === "fresh" || look.state === "early"))
       return this.#hit(path, held, "memory", false);
     const lastResort = stale && look.state === "stale" ? held : undefined;
-    if (this.shared === undefined) {
+    if (side === undefined) {
       if (lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
       this.recorder.miss(spec.counters, path, look.reason);
       return undefined;
     }
     const pending = this.#pending.begin(path);
     try {
-      const found = await this.shared.entries.find(path, spec);
+      const found = await side.entries.find(path, spec);
       if (found.state === "fresh" || found.state === "stale") {
-        if (found.held.position >= pending.fencedAt) this.local.keep(path, found.held);
+        if (found.held.position >= pending.fencedAt) {
+          if (pending.touched) doubt(found.held);
+          this.local.keep(path, found.held);
+        }
         if (found.state === "fresh" || stale) return this.#hit(path, found.held, "shared", found.state === "stale");
         this.recorder.miss(spec.counters, path, "expired");
         return undefined;
@@ -214,22 +232,13 @@ export class Engine {
   }
 
   stats(): CacheStats {
-    const { shared, recorder } = this;
+    const { recorder } = this;
     return {
       name: this.name,
       total: recorder.total(),
       entities: recorder.entities(),
       memory: this.#memory?.stats(),
-      shared: shared && {
-        kind: shared.kind,
-        up: shared.guard.up,
-        failures: recorder.failures,
-        corrupt: recorder.corrupt,
-        position: shared.follower.position ?? 0,
-        gaps: recorder.gaps,
-        unsent: shared.unsent.size,
-        heardAgo: this.clock.now() - shared.follower.heardAt,
-      },
+      shared: this.#sharedStats(),
       gate: { active: this.#gate.active, queued: this.#gate.queued },
       invalidations: { own: recorder.own, other: recorder.other },
     };
@@ -240,12 +249,33 @@ export class Engine {
     return this.#closed;
   }
 
-  #open(factory: SharedTierFactory, settings: SharedSettings): SharedSide {
+  #sharedStats(): SharedStats | undefined {
+    if (this.#tier === undefined) return undefined;
+    const { recorder, clock } = this;
+    const now = clock.now();
+    const shards = this.sides.all.map(({ guard, follower, unsent }) => ({
+      up: guard.up,
+      position: follower.position ?? 0,
+      unsent: unsent.size,
+      heardAgo: now - follower.heardAt,
+    }));
+    return {
+      kind: this.#tier.kind,
+      up: shards.every((shard) => shard.up),
+      failures: recorder.failures,
+      corrupt: recorder.corrupt,
+      position: Math.max(...shards.map((shard) => shard.position)),
+      gaps: recorder.gaps,
+      unsent: shards.reduce((total, shard) => total + shard.unsent, 0),
+      heardAgo: Math.max(...shards.map((shard) => shard.heardAgo)),
+      shards,
+    };
+  }
+
+  #side(tier: SharedTier, shard: number, origin: string, settings: SharedSettings): SharedSide {
     const { clock, recorder, local, invalidations } = this;
-    const marks = this.#marks;
-    const origin = randomBytes(9).toString("base64url");
-    const tier = factory.open(this.name);
-    const guard = new TierGuard(clock, recorder, settings);
+    const marks = new Marks(0);
+    const guard = new TierGuard(clock, recorder, shard, settings);
     const unsent = new Unsent();
     const follower = new LogFollower({
       tier,
@@ -257,10 +287,13 @@ export class Engine {
       heartbeat: settings.heartbeat,
       maxStaleness: settings.maxStaleness,
       onKey: (key, soft, position) => invalidations.keyInvalidated(key, soft, position),
-      onLost: (position) => invalidations.lost(position),
-      onHeard: () => invalidations.resend(),
+      onLost: (position) => invalidations.lost(side, position),
+      onHeard: () => invalidations.resend(side),
+      onRewritten: (recent) => invalidations.sendAgain(side, recent),
+      onChanged: (key) => (key === undefined ? invalidations.changedAll(side) : invalidations.changed(key)),
     });
-    const entries = new SharedEntries({ tier, guard, follower, marks, unsent, local, clock, recorder });
+    const knowledge: LogKnowledge = { marks, trusted: (now) => follower.trusted(now) };
+    const entries = new SharedEntries({ tier, guard, follower, unsent, local, clock, recorder, knowledge });
     const leases = new SharedLeases({
       tier,
       guard,
@@ -272,7 +305,9 @@ export class Engine {
       ttl: settings.leaseTtl,
     });
     const patience = settings.timeout * WRITE_PATIENCE;
-    return { kind: tier.kind, origin, patience, tier, guard, follower, entries, leases, unsent };
+    const parts = { ...knowledge, shard, origin, patience, tier, guard, follower, entries, leases, unsent };
+    const side: SharedSide = { ...parts, outbox: new Outbox(parts) };
+    return side;
   }
 
   #hit(path: string, held: Held, tier: "memory" | "shared", stale: boolean): { readonly value: unknown } {
@@ -289,7 +324,7 @@ export class Engine {
 
   async #closeShared(): Promise<void> {
     // Together: a subscription that still waits for its server ends only with the tier.
-    await Promise.all([this.shared?.follower.close(), this.shared?.tier.close()]);
+    await Promise.all([...this.sides.all.map(({ follower }) => follower.close()), this.#tier?.close()]);
   }
 
   /** Waits for the work, but no longer than that: a tier that hangs must not hold up the end of its process. */
@@ -299,6 +334,13 @@ export class Engine {
       work.then(resolve, reject).finally(() => timer.cancel());
     });
   }
+}
+
+/** A shared tier as shards, though it be of one. */
+function openTier(factory: SharedTierFactory | ShardedTierFactory, name: string): ShardedTier {
+  if ("openShards" in factory) return factory.openShards(name);
+  const tier = factory.open(name);
+  return { kind: tier.kind, shards: [tier], shardOf: () => 0, close: () => tier.close() };
 }
 
 function isClock(clock: unknown): clock is Clock {

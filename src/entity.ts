@@ -15,6 +15,7 @@ import type {
 import type { WriteSpec } from "./write/writes.js";
 import { CacheError } from "./errors.js";
 import { declareEntity, type EntityHome, type Shape } from "./entity-shape.js";
+import { plainForm } from "./entries/form.js";
 import { explain } from "./explain-key.js";
 import type { Explanation } from "./explain.js";
 import type { Mark } from "./invalidation/record.js";
@@ -30,7 +31,7 @@ import {
 } from "./keys.js";
 import type { LoadContext } from "./load/context.js";
 import type { LoadSpec } from "./load/loads.js";
-import { checkLoadOptions, checkSetOptions, display, isSoft, optionError } from "./policy.js";
+import { checkLoadOptions, checkSetOptions, display, isSoft, mayAnswerAtOnce, optionError } from "./policy.js";
 
 const NO_OPTIONS = {};
 /** Bound entities kept per scoped entity, so that `.in(scope)` is cheap; making one anew costs a microsecond. */
@@ -109,6 +110,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       counters: shape.counters,
       fingerprint: shape.fingerprint,
       accept: shape.accept,
+      form: plainForm,
       load: () => this.#unloadable(),
       gated: true,
       tags: [inNamespace(home.namespace, entityTag(definition.name))],
@@ -184,6 +186,11 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
     const path = this.#path(id);
+    if (this.#base.policy.strict) {
+      // What is confirmed by nobody is no answer to a strict reader.
+      engine.recorder.miss(this.#shape.counters, path, "suspect");
+      return undefined;
+    }
     let held = engine.local.fresh(path);
     if (held === undefined) {
       const look = engine.local.look(path);
@@ -270,7 +277,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   /** The answer of memory, when there is nothing to say about it. */
   #hit(path: string, options: LoadOptions): Promise<T> | undefined {
     const { engine } = this.#shape.home;
-    const held = options.forceFresh === true ? undefined : engine.local.fresh(path);
+    if (options.forceFresh === true || !mayAnswerAtOnce(options, this.#base.policy)) return undefined;
+    const held = engine.local.fresh(path);
     if (held === undefined) return undefined;
     engine.recorder.hit(held.counters, path, "memory", false);
     return Promise.resolve(engine.local.give(held.value, held.mutable) as T);

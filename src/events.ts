@@ -100,8 +100,8 @@ export type CacheEvent =
     }
   | { readonly type: "corrupt"; readonly key: string; readonly error: unknown }
   | { readonly type: "tier-failed"; readonly operation: string; readonly error: unknown }
-  | { readonly type: "tier-down" }
-  | { readonly type: "tier-up" }
+  | { readonly type: "tier-down"; readonly shard: number }
+  | { readonly type: "tier-up"; readonly shard: number }
   | { readonly type: "log-gap"; readonly position: number }
   | { readonly type: "background-failed"; readonly what: string; readonly error: unknown };
 

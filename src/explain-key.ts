@@ -1,12 +1,14 @@
 import type { Engine } from "./engine.js";
-import { decodeEnvelope } from "./entries/envelope.js";
 import type { Held } from "./entries/held.js";
 import type { Explanation, TierExplanation } from "./explain.js";
 import type { ReadSpec } from "./load/shared-entries.js";
 
 /** Looks at a key in every tier without changing anything: no promotion, no counting, no load. */
 export async function explain(engine: Engine, path: string, spec: ReadSpec): Promise<Explanation> {
-  const tiers = [inMemory(engine, path), ...(engine.shared === undefined ? [] : [await inShared(engine, path, spec)])];
+  const tiers = [
+    inMemory(engine, path),
+    ...(engine.sides.all.length === 0 ? [] : [await inShared(engine, path, spec)]),
+  ];
   const failures = engine.backoff.state(path);
   const loading = engine.flights.get(path) !== undefined;
   return { key: path, tiers, loading, failures, summary: summary(tiers, loading, failures) };
@@ -26,10 +28,11 @@ function inMemory(engine: Engine, path: string): TierExplanation {
 }
 
 async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<TierExplanation> {
-  const { shared } = engine;
+  const shared = engine.sides.of(path);
   const down: TierExplanation = { ...ABSENT, tier: "shared", state: "down", reason: "error" };
   if (shared === undefined) return down;
   let answer;
+  const stood = shared.follower.position ?? 0;
   try {
     answer = await shared.guard.call("store.read", () => shared.tier.store.read([path]));
   } catch {
@@ -38,10 +41,10 @@ async function inShared(engine: Engine, path: string, spec: ReadSpec): Promise<T
   const [value] = answer.values;
   if (value === undefined) return { ...ABSENT, tier: "shared", reason: "cold" };
   const bytes = value instanceof Uint8Array ? value.length : value.size;
-  const found = await shared.entries.examine(path, value, answer.head, spec);
+  const found = await shared.entries.examine(path, value, answer.head, spec, stood);
   if (found.state === "down") return down;
   if (found.state === "miss") {
-    const tags = value instanceof Uint8Array ? tagsOf(value) : [];
+    const tags = value instanceof Uint8Array ? await tagsOf(path, value, spec) : [];
     return { ...ABSENT, tier: "shared", state: "dead", reason: found.reason, bytes, tags };
   }
   const reason = found.state === "fresh" ? undefined : "expired";
@@ -66,9 +69,9 @@ function measured(engine: Engine, held: Held): Pick<TierExplanation, "freshFor" 
   return { freshFor: held.freshUntil - now, age: now - held.createdAt, tags: held.tags, position: held.position };
 }
 
-function tagsOf(bytes: Uint8Array): readonly string[] {
+async function tagsOf(path: string, bytes: Uint8Array, spec: ReadSpec): Promise<readonly string[]> {
   try {
-    return decodeEnvelope(bytes).tags;
+    return (await spec.form.decode(path, bytes)).tags;
   } catch {
     return [];
   }

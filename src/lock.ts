@@ -3,9 +3,7 @@ import type { Clock, Timer } from "./clock.js";
 import { toMilliseconds } from "./duration.js";
 import { CacheError } from "./errors.js";
 import { knownOptions, optionError } from "./policy.js";
-import type { TierGuard } from "./tiers/guard.js";
-import type { SharedTier } from "./tiers/shared.js";
-import type { LogFollower } from "./invalidation/follower.js";
+import type { SharedSide } from "./tiers/shared-side.js";
 
 const DEFAULT_TTL = 10_000;
 const DEFAULT_WAIT = 10_000;
@@ -85,18 +83,13 @@ export function localLocks(clock: Clock): Locks {
 }
 
 /** Mutexes shared by all processes of a shared tier: leases on names no entry can have. */
-export function sharedLocks(parts: {
-  tier: SharedTier;
-  guard: TierGuard;
-  clock: Clock;
-  follower: LogFollower;
-  origin: string;
-}): Locks {
-  const { tier, guard, clock, follower, origin } = parts;
+export function sharedLocks(sideOf: (path: string) => SharedSide, clock: Clock): Locks {
   let granted = 0;
   return {
     async obtain(path, options) {
       const settings = resolve(options);
+      const side = sideOf(path);
+      const { tier, guard, follower, origin } = side;
       const token = `${origin}.lock.${(granted += 1)}`;
       const giveUpAt = clock.now() + settings.wait;
       for (;;) {
@@ -105,7 +98,7 @@ export function sharedLocks(parts: {
         const answer = await guard.call("leases.acquire", () =>
           tier.leases.acquire(path, { token, ttl: settings.ttl }),
         );
-        if (answer.state === "won") return keepAlive(path, token, answer.fence, settings, sentAt + settings.ttl);
+        if (answer.state === "won") return keepAlive(side, path, token, answer.fence, settings, sentAt + settings.ttl);
         const left = giveUpAt - clock.now();
         if (left <= 0) throw notObtained(path, settings);
         await follower.settled(path, Math.max(1, Math.min(left, RECHECK)));
@@ -113,7 +106,14 @@ export function sharedLocks(parts: {
     },
   };
 
-  function keepAlive(path: string, token: string, fence: number, settings: Settings, until: number): Lock {
+  function keepAlive(
+    { tier, guard }: SharedSide,
+    path: string,
+    token: string,
+    fence: number,
+    settings: Settings,
+    until: number,
+  ): Lock {
     const controller = new AbortController();
     let timer: Timer | undefined;
     let ended = false;

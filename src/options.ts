@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.js";
 import type { Duration } from "./duration.js";
-import type { SharedTierFactory } from "./tiers/shared.js";
+import type { ShardedTierFactory, SharedTierFactory } from "./tiers/shared.js";
 
 /** How long an entry is fresh: a fixed time, a function of the value, or a schedule by time of day. */
 export type Ttl<T = unknown> = Duration | ((value: T, key: string) => Duration) | TtlSchedule;
@@ -48,6 +48,12 @@ export interface EntryPolicy {
   softTimeout?: Duration | undefined;
   /** A load slower than this fails with `ERR_CACHE_TIMEOUT`, and its signal is aborted. @default "30s" */
   hardTimeout?: Duration | undefined;
+  /**
+   * Memory answers only after the shared log's head was read for this very read: nothing invalidated before the read, by
+   * any process, is served. One small round trip a read (those of one turn share it). With the shared tier away, a strict
+   * read is a load. @default false
+   */
+  strict?: boolean | undefined;
   /** The name of a set of these in the cache's `presets`. */
   preset?: string | undefined;
 }
@@ -108,4 +114,4 @@ export interface MemoryFactory {
   readonly options: MemoryOptions;
 }
 
-export type TierFactory = MemoryFactory | SharedTierFactory;
+export type TierFactory = MemoryFactory | SharedTierFactory | ShardedTierFactory;

@@ -21,6 +21,7 @@ export interface ResolvedPolicy {
   /** Infinity: none. */
   readonly softTimeout: number;
   readonly hardTimeout: number;
+  readonly strict: boolean;
 }
 
 /** The defaults, as data: the resolver reads them and a test compares them with the `@default` tags. */
@@ -39,6 +40,7 @@ export const DEFAULT_POLICY: ResolvedPolicy = {
   earlyRefresh: 0,
   softTimeout: Number.POSITIVE_INFINITY,
   hardTimeout: 30_000,
+  strict: false,
 };
 
 const FIELDS = [
@@ -53,6 +55,7 @@ const FIELDS = [
   "earlyRefresh",
   "softTimeout",
   "hardTimeout",
+  "strict",
   "preset",
 ] as const satisfies readonly (keyof EntryPolicy)[];
 
@@ -65,6 +68,11 @@ const LOAD_FIELDS: readonly string[] = [...SET_FIELDS, "signal", "waitTimeout", 
 /** Whether the options say anything about the policy: most calls do not, and keep the resolved one. */
 export function saysPolicy(options: EntryPolicy): boolean {
   return FIELDS.some((field) => options[field] !== undefined);
+}
+
+/** Whether memory may answer a call without the shared log being asked. A preset may say what it likes: it is looked up first. */
+export function mayAnswerAtOnce(options: EntryPolicy, policy: ResolvedPolicy): boolean {
+  return !(options.strict ?? policy.strict) && options.preset === undefined;
 }
 
 /**
@@ -108,6 +116,7 @@ export function resolvePolicy(
     earlyRefresh: factor(policy.earlyRefresh, "earlyRefresh") ?? base.earlyRefresh,
     softTimeout: positive(policy.softTimeout, "softTimeout") ?? base.softTimeout,
     hardTimeout: positive(policy.hardTimeout, "hardTimeout") ?? base.hardTimeout,
+    strict: boolean(policy.strict, "strict") ?? base.strict,
   };
 }
 

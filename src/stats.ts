@@ -44,13 +44,22 @@ export interface SharedStats {
   readonly failures: number;
   /** Bytes that were not an entry. */
   readonly corrupt: number;
-  /** The position this process has applied. */
+  /** The position this process has applied; the furthest, of several shards. */
   readonly position: number;
   /** Times the log could not be followed without a gap. */
   readonly gaps: number;
   /** Invalidations waiting to be sent again. */
   readonly unsent: number;
-  /** Milliseconds since the log was last known complete. */
+  /** Milliseconds since the log was last known complete; the longest, of several shards. */
+  readonly heardAgo: number;
+  /** Each shard; one where there are none. */
+  readonly shards: readonly ShardStats[];
+}
+
+export interface ShardStats {
+  readonly up: boolean;
+  readonly position: number;
+  readonly unsent: number;
   readonly heardAgo: number;
 }
 

@@ -1,3 +1,4 @@
+import type { LogKnowledge } from "../invalidation/knowledge.js";
 import type { Counters } from "../stats.js";
 import type { EntryFields } from "./entry.js";
 
@@ -16,6 +17,8 @@ export class Held {
   readonly fields: EntryFields;
   readonly createdAt: number;
   readonly counters: Counters;
+  /** The log that judges it. */
+  readonly knowledge: LogKnowledge;
   /** Fresh before this moment. */
   freshUntil: number;
   /** Before this moment a hit is just a hit; from it on, early refresh or freshness has a say. At most `freshUntil`. */
@@ -24,6 +27,8 @@ export class Held {
   retryAt: number = Number.NEGATIVE_INFINITY;
   position: number;
   checked: number;
+  /** Of the shared tier's doubts when it was read: an older one must be compared with the tier again. */
+  epoch: number;
   /** Its path has been met as the encoding of itself: text equal to it names this entry and no other. */
   plain = false;
   /** When freshness ends by time alone: the stale windows begin here, whatever softened the entry. */
@@ -41,6 +46,8 @@ export class Held {
     refreshAt: number;
     position: number;
     checked: number;
+    epoch: number;
+    knowledge: LogKnowledge;
     counters: Counters;
   }) {
     this.value = init.value;
@@ -49,6 +56,8 @@ export class Held {
     this.fields = init.fields;
     this.createdAt = init.createdAt;
     this.counters = init.counters;
+    this.knowledge = init.knowledge;
+    this.epoch = init.epoch;
     this.freshUntil = init.freshUntil;
     this.refreshAt = Math.min(init.refreshAt, init.freshUntil);
     this.position = init.position;

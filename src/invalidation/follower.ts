@@ -3,6 +3,7 @@ import type { Recorder } from "../stats.js";
 import type { TierGuard } from "../tiers/guard.js";
 import type { LogSignal, SharedTier } from "../tiers/shared.js";
 import type { Marks } from "./marks.js";
+import { RecentInvalidations } from "./recent.js";
 import type { Head, LogRecord, Mark } from "./record.js";
 
 /** Records asked for at once when catching up. */
@@ -25,6 +26,10 @@ export interface FollowerOptions {
   readonly onLost: (position: number) => void;
   /** The log was heard again and is complete. */
   readonly onHeard: () => void;
+  /** The server may have forgotten these invalidations, which it had acknowledged. */
+  readonly onRewritten: (marks: { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] }) => void;
+  /** A stored entry changed, by whomever; any of them without a key. */
+  readonly onChanged: (key: string | undefined) => void;
 }
 
 /**
@@ -43,6 +48,8 @@ export interface FollowerOptions {
 export class LogFollower {
   readonly #options: FollowerOptions;
   readonly #waiters = new Map<string, Set<() => void>>();
+  readonly #recent: RecentInvalidations;
+  #confirming: Promise<boolean> | undefined;
   #position: number | undefined;
   #newestSeen = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
@@ -55,6 +62,7 @@ export class LogFollower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.#recent = new RecentInvalidations(options.clock);
   }
 
   /** The newest record applied; `undefined` until the log was first reached. */
@@ -112,6 +120,27 @@ export class LogFollower {
     return this.#position !== undefined && this.#position >= control;
   }
 
+  /**
+   * Learns of everything that was invalidated before this call, by reading the log's head; those of one turn share one
+   * read. False when the tier does not answer.
+   */
+  confirm(): Promise<boolean> {
+    this.#confirming ??= Promise.resolve().then(() => {
+      // From here on a caller may come after something that this read will not see.
+      this.#confirming = undefined;
+      return this.#confirm();
+    });
+    return this.#confirming;
+  }
+
+  /**
+   * An answer had a head older than what was applied here when it was asked for: the server went back in its history, and
+   * the log is read at once rather than at the next heartbeat.
+   */
+  wentBack(): void {
+    this.#catchUpInBackground();
+  }
+
   /** Applies an invalidation of this process that the tier has acknowledged. */
   applyOwn(marks: readonly Mark[], soft: boolean, position: number): void {
     this.saw(position);
@@ -150,6 +179,21 @@ export class LogFollower {
     await unsubscribe();
   }
 
+  async #confirm(): Promise<boolean> {
+    const { tier, guard } = this.#options;
+    const stood = this.#position ?? 0;
+    try {
+      const { head } = await guard.call("store.read", () => tier.store.read([]));
+      if (head !== undefined && head.position >= stood) return await this.reach(head.position);
+      // No generation yet, or another than the one applied here.
+      await this.catchUp();
+      return this.#position !== undefined;
+    } catch {
+      // The guard has counted and told it.
+      return false;
+    }
+  }
+
   async #run(): Promise<void> {
     do {
       this.#again = false;
@@ -174,12 +218,12 @@ export class LogFollower {
     for (;;) {
       const sentAt = clock.now();
       const position = this.#position ?? from;
-      const { records, head } = await guard.call("log.since", () => tier.log.since(position, PAGE));
+      const { records, head, oldest } = await guard.call("log.since", () => tier.log.since(position, PAGE));
       const first = records?.[0];
       // Held against the position asked with: pushes may have moved this process on while the answer was under way.
       const follows = first === undefined ? head.position === position : first.previous === position;
       if (records === undefined || !follows) {
-        await this.#lost(head, position);
+        await this.#lost(head, position, oldest);
         return;
       }
       for (const record of records) if (record.position > (this.#position ?? 0)) this.#advance(record);
@@ -191,14 +235,18 @@ export class LogFollower {
   }
 
   /** The log cannot be followed from where this process stood. */
-  async #lost(head: Head, stood: number): Promise<void> {
+  async #lost(head: Head, stood: number, oldest: number | undefined): Promise<void> {
     const { tier, guard, recorder, onLost } = this.#options;
     const rules = await guard.call("store.rules", () => tier.store.rules());
     recorder.gap(head.position);
     const since = this.#restart(head, rules);
+    // Not merely trimmed: what this process stood at was never given in this history, which goes on from before it. (With
+    // a new generation nothing older is believed anyway.)
+    const isRewritten = head.floor <= stood && (head.position < stood || (oldest !== undefined && oldest <= stood));
     // History went back: positions of what was lost with it say nothing of what is now.
     if (head.position < stood) this.#newestSeen = 0;
     onLost(since);
+    if (isRewritten) this.#options.onRewritten(this.#recent.all());
   }
 
   /**
@@ -236,6 +284,7 @@ export class LogFollower {
     const own = record.origin === origin;
     // A process's own record passes twice, when acknowledged (previous 0) and when it comes by: counted the first time.
     if (!own || record.previous === 0) {
+      this.#recent.add(record.marks, record.soft);
       const kinds = [...new Set(record.marks.map((mark) => mark.kind))].join(",");
       recorder.invalidated(record.marks.length, kinds, record.soft, record.position, own ? "own" : "other");
     }
@@ -246,6 +295,12 @@ export class LogFollower {
     switch (signal.type) {
       case "settled":
         this.#wake(signal.key);
+        return;
+      case "changed":
+        this.#options.onChanged(signal.key);
+        return;
+      case "changed-all":
+        this.#options.onChanged(undefined);
         return;
       case "record": {
         const { record } = signal;

@@ -90,6 +90,11 @@ export class Marks {
     this.#version += 1;
   }
 
+  /** Has every entry judged again at its next use. */
+  touch(): void {
+    this.#version += 1;
+  }
+
   /** Applies the marks of one record, `key` marks excepted: those are the entry's own business. */
   apply(record: Pick<LogRecord, "marks" | "soft" | "position">): void {
     for (const mark of record.marks)

@@ -27,7 +27,7 @@ describe("PendingOperations", () => {
     const pending = new PendingOperations();
     const [a, b] = [pending.begin("a"), pending.begin("b")];
     pending.fence("a", 9, false);
-    pending.fenceAll(5);
+    pending.fenceAll(5, () => true);
     expect([a.fencedAt, a.removedAt, b.fencedAt, b.removedAt]).toEqual([9, 9, 5, 0]);
     a.end();
     b.end();

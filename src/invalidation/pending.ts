@@ -7,6 +7,8 @@ export interface PendingOperation {
   readonly fencedAt: number;
   /** The newest hard invalidation of the key: nothing older may be served any more, not even as stale. */
   readonly removedAt: number;
+  /** The stored entry changed under it, by whomever: what it stores in memory must be compared with the tier again. */
+  readonly touched: boolean;
   /** Ends it; each operation ends exactly once. */
   end(): void;
 }
@@ -14,6 +16,7 @@ export interface PendingOperation {
 class Fence {
   fencedAt = 0;
   removedAt = 0;
+  touched = false;
   operations = 0;
 }
 
@@ -36,6 +39,10 @@ class Operation implements PendingOperation {
 
   get removedAt(): number {
     return this.#fence.removedAt;
+  }
+
+  get touched(): boolean {
+    return this.#fence.touched;
   }
 
   end(): void {
@@ -79,8 +86,21 @@ export class PendingOperations {
     if (!soft) fence.removedAt = Math.max(fence.removedAt, position);
   }
 
-  /** Any key may have been invalidated up to `position`: the log was lost. */
-  fenceAll(position: number): void {
-    for (const fence of this.#fences.values()) fence.fencedAt = Math.max(fence.fencedAt, position);
+  /** Any of these keys may have been invalidated up to `position`: their log was lost. */
+  fenceAll(position: number, isOfLog: (key: string) => boolean): void {
+    for (const [key, fence] of this.#fences) {
+      if (isOfLog(key)) fence.fencedAt = Math.max(fence.fencedAt, position);
+    }
+  }
+
+  /** The stored entry of the key changed. */
+  touch(key: string): void {
+    const fence = this.#fences.get(key);
+    if (fence !== undefined) fence.touched = true;
+  }
+
+  /** Any stored entry may have changed. */
+  touchAll(): void {
+    for (const fence of this.#fences.values()) fence.touched = true;
   }
 }

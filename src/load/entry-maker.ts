@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { EntryFields } from "../entries/entry.js";
-import { encodeEnvelope, newStamp } from "../entries/envelope.js";
+import { newStamp } from "../entries/envelope.js";
 import { lifetime } from "../entries/held.js";
 import type { ResolvedPolicy } from "../policy.js";
 import { resolveTtl } from "../schedule.js";
@@ -71,10 +71,11 @@ export class EntryMaker {
     return { kept, fields };
   }
 
-  /** @throws CacheError `ERR_CACHE_VALUE` for what only memory could hold. */
-  encode(fields: EntryFields, policy: ResolvedPolicy): SharedForm {
+  /** Rejects with CacheError `ERR_CACHE_VALUE` for what only memory could hold. */
+  async encode(path: string, fields: EntryFields, { policy, form }: ReadSpec): Promise<SharedForm> {
     const stored = { ...fields, ttl: Math.min(fields.ttl, policy.sharedTtl) };
-    const bytes = encodeEnvelope(stored, this.#clock.wall());
+    const encoded = form.encode(path, stored, this.#clock.wall());
+    const bytes = encoded instanceof Uint8Array ? encoded : await encoded;
     return { bytes, ttl: stored.ttl, life: Math.max(1, Math.ceil(lifetime(stored))) };
   }
 

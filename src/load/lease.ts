@@ -81,10 +81,12 @@ export class SharedLeases {
     const token = this.#token();
     const giveUpAt = this.#clock.now() + spec.policy.hardTimeout;
     let known = seen;
+    let stood = 0;
     while (!flight.aborted) {
       let answer: LeaseAnswer;
       try {
         const stamp = known;
+        stood = this.#follower.position ?? 0;
         answer = await this.#guard.call("leases.acquire", () =>
           this.#tier.leases.acquire(flight.key, { token, ttl: this.#ttl, seen: stamp }),
         );
@@ -95,7 +97,7 @@ export class SharedLeases {
         case "won":
           return this.#held(flight.key, token, answer.head.position, answer.fence, spec.policy.hardTimeout);
         case "filled": {
-          const found = await this.#entries.examine(flight.key, answer.value, answer.head, spec);
+          const found = await this.#entries.examine(flight.key, answer.value, answer.head, spec, stood);
           if (found.state === "down") return undefined;
           if (found.state === "fresh") {
             answers.fresh(found.held);

@@ -4,20 +4,21 @@ import type { EntryFields } from "../entries/entry.js";
 import type { Held } from "../entries/held.js";
 import { CacheError } from "../errors.js";
 import type { MissReason } from "../events.js";
-import type { Marks } from "../invalidation/marks.js";
 import type { PendingOperations } from "../invalidation/pending.js";
 import type { KeyInput } from "../keys.js";
 import type { Recorder } from "../stats.js";
-import type { LocalEntries } from "../tiers/local-entries.js";
+import { doubt, type LocalEntries } from "../tiers/local-entries.js";
+import type { SharedSide } from "../tiers/shared-side.js";
+import type { Sides } from "../tiers/sides.js";
 import type { Backoff } from "./backoff.js";
 import type { BatchItem } from "./batch.js";
 import { FailSignal, LoadContext } from "./context.js";
 import { Flight, type Flights, type Outcome } from "./flight.js";
 import type { EntryMaker, MadeEntry, SharedForm } from "./entry-maker.js";
 import type { LoadGate } from "./gate.js";
-import type { Lease, SharedLeases } from "./lease.js";
+import type { Lease } from "./lease.js";
 import { answerFor } from "./patience.js";
-import type { ReadSpec, SharedEntries } from "./shared-entries.js";
+import type { ReadSpec } from "./shared-entries.js";
 
 /** All that one load needs to know besides its key. */
 export interface LoadSpec extends ReadSpec {
@@ -37,15 +38,13 @@ export interface LoadsParts {
   readonly clock: Clock;
   readonly recorder: Recorder;
   readonly maker: EntryMaker;
-  readonly marks: Marks;
   readonly local: LocalEntries;
   readonly pending: PendingOperations;
   readonly flights: Flights;
   readonly gate: LoadGate;
   readonly backoff: Backoff;
-  /** The shared tier's entries and leases, when there is one. */
-  readonly shared: { readonly entries: SharedEntries; readonly leases: SharedLeases } | undefined;
-  readonly invalidations: { readonly position: number };
+  readonly sides: Sides;
+  readonly invalidations: { positionFor(path: string): number };
 }
 
 /**
@@ -66,8 +65,19 @@ export class Loads {
     this.#parts = parts;
   }
 
-  /** The value by whatever way: see the class. Never called when memory has a fresh one. */
+  /** The value by whatever way: see the class. Never called when memory may answer with a fresh one. */
   get(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    const side = spec.policy.strict ? this.#parts.sides.of(path) : undefined;
+    return side === undefined ? this.#get(path, spec, options) : this.#confirmed(side, path, spec, options);
+  }
+
+  /** A strict read: memory is asked after the log. With no answer it has no say, and neither has the shared tier. */
+  async #confirmed(side: SharedSide, path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    if (await side.follower.confirm()) return this.#get(path, spec, options);
+    return this.#join(this.#flight(path, spec, "suspect", undefined), spec, options);
+  }
+
+  #get(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
     const look = this.#parts.local.look(path);
     const { held } = look;
     const now = this.#parts.clock.now();
@@ -83,7 +93,7 @@ export class Loads {
       }
     }
     // With the log unheard for longer than memory may be believed, not even a failed load makes it the answer.
-    const believed = look.state === "suspect" && !this.#parts.local.isTrusted(now) ? undefined : held;
+    const believed = look.state === "suspect" && held?.knowledge.trusted(now) === false ? undefined : held;
     return this.#join(this.#flight(path, spec, look.reason, believed), spec, options);
   }
 
@@ -121,7 +131,7 @@ export class Loads {
       background,
       stale: held,
       reason,
-      version: this.#parts.marks.version,
+      version: this.#parts.sides.knowledgeOf(path).marks.version,
       whenAbandoned: (abandoned) => {
         flights.leave(abandoned);
         abandoned.abort(new CacheError("ERR_CACHE_TIMEOUT", `Nobody waits for ${path} any more`));
@@ -137,10 +147,10 @@ export class Loads {
   }
 
   async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
-    const { clock, gate, marks, recorder, local } = this.#parts;
+    const { clock, gate, sides, recorder, local } = this.#parts;
     const joined = flight.joined;
     if (joined) gate.want(flight.demand);
-    const version = marks.version;
+    const { version } = sides.knowledgeOf(flight.key).marks;
     let outcome: Outcome;
     try {
       const { softTimeout } = spec.policy;
@@ -163,7 +173,7 @@ export class Loads {
 
   /** Whether an answer has been invalidated; a stale one only by a hard invalidation, as it may be served after a soft one. */
   #isOutdated(key: string, { entry, stale }: Outcome): boolean {
-    const { state } = this.#parts.marks.judge(key, entry);
+    const { state } = this.#parts.sides.knowledgeOf(key).marks.judge(key, entry);
     return state === "hard" || (state === "soft" && !stale);
   }
 
@@ -178,7 +188,7 @@ export class Loads {
   async #run(flight: Flight, spec: LoadSpec): Promise<void> {
     let lease: Lease | undefined;
     try {
-      const { shared } = this.#parts;
+      const shared = this.#parts.sides.of(flight.key);
       if (shared !== undefined) {
         const way = await this.#askShared(flight, spec, shared);
         if (way === "answered") return;
@@ -192,11 +202,7 @@ export class Loads {
   }
 
   /** Reads the shared tier and takes the lease; `undefined` when the tier is down and the load goes on without. */
-  async #askShared(
-    flight: Flight,
-    spec: LoadSpec,
-    shared: NonNullable<LoadsParts["shared"]>,
-  ): Promise<Lease | "answered" | undefined> {
+  async #askShared(flight: Flight, spec: LoadSpec, shared: SharedSide): Promise<Lease | "answered" | undefined> {
     let seen: Uint8Array | undefined;
     if (flight.reason !== "bypass") {
       const found = await shared.entries.find(flight.key, spec);
@@ -257,6 +263,8 @@ export class Loads {
       this.#parts.recorder.refused(held.counters, flight.key, "memory", "fenced");
       return false;
     }
+    // A copy of what may have changed meanwhile is compared with the tier at its next use.
+    if (flight.pending.touched) doubt(held);
     return this.#parts.local.keep(flight.key, held);
   }
 
@@ -269,7 +277,7 @@ export class Loads {
       place?.leave();
       flight.throwIfAborted();
     }
-    const position = lease?.position ?? this.#parts.invalidations.position;
+    const position = lease?.position ?? this.#parts.invalidations.positionFor(flight.key);
     const context = new LoadContext({
       key: flight.key,
       previous: flight.stale && {
@@ -368,7 +376,9 @@ export class Loads {
       flight.resolve(outcome);
       return;
     }
-    this.#keep(flight, this.#parts.local.hold(kept, fields, createdAt, position, spec.policy, spec.counters));
+    const { local, sides } = this.#parts;
+    const knowledge = sides.knowledgeOf(flight.key);
+    this.#keep(flight, local.hold(kept, fields, createdAt, position, spec.policy, spec.counters, knowledge));
     flight.resolve(outcome);
   }
 
@@ -377,7 +387,7 @@ export class Loads {
     const { recorder, maker } = this.#parts;
     let form: SharedForm;
     try {
-      form = maker.encode(fields, spec.policy);
+      form = await maker.encode(flight.key, fields, spec);
     } catch (error) {
       recorder.refused(spec.counters, flight.key, "shared", "unstorable", error);
       lease.release();
@@ -436,7 +446,9 @@ export class Loads {
 
   /** Whether the stale value has not been removed (a hard invalidation) since the flight took it. */
   #stands(flight: Flight, stale: Held): boolean {
-    return flight.pending.removedAt <= stale.position && this.#parts.marks.judge(flight.key, stale).state !== "hard";
+    return (
+      flight.pending.removedAt <= stale.position && stale.knowledge.marks.judge(flight.key, stale).state !== "hard"
+    );
   }
 
   /** Whether the failure is one that stale-if-error is for. Being overloaded, and `context.fail`, always are. */

@@ -1,9 +1,11 @@
 import type { Clock } from "../clock.js";
 import type { EntryFields } from "../entries/entry.js";
-import { decodeEnvelope, STAMP_LENGTH, STAMP_OFFSET, type Envelope } from "../entries/envelope.js";
+import { STAMP_LENGTH, STAMP_OFFSET, type Envelope } from "../entries/envelope.js";
+import type { EntryForm } from "../entries/form.js";
 import type { Held } from "../entries/held.js";
 import type { MissReason } from "../events.js";
 import type { LogFollower } from "../invalidation/follower.js";
+import type { LogKnowledge } from "../invalidation/knowledge.js";
 import { judgeFetched, marksOf, type Marks, type Verdict } from "../invalidation/marks.js";
 import type { Head } from "../invalidation/record.js";
 import type { Unsent } from "../invalidation/unsent.js";
@@ -19,6 +21,8 @@ export interface ReadSpec {
   readonly policy: ResolvedPolicy;
   readonly counters: Counters;
   readonly fingerprint: number;
+  /** How its values lie in the shared tier. */
+  readonly form: EntryForm;
   /** Checks (and may replace) a value that comes from outside this process; `undefined` when it is refused. */
   readonly accept: ((value: unknown) => Promise<{ readonly value: unknown } | undefined>) | undefined;
 }
@@ -47,26 +51,28 @@ export class SharedEntries {
   readonly #clock: Clock;
   readonly #recorder: Recorder;
   readonly #reader: SharedReader;
+  readonly #knowledge: LogKnowledge;
 
   constructor(init: {
     tier: SharedTier;
     guard: TierGuard;
     follower: LogFollower;
-    marks: Marks;
     unsent: Unsent;
     local: LocalEntries;
     clock: Clock;
     recorder: Recorder;
+    knowledge: LogKnowledge;
   }) {
+    this.#knowledge = init.knowledge;
+    this.#marks = init.knowledge.marks;
     this.#tier = init.tier;
     this.#guard = init.guard;
     this.#follower = init.follower;
-    this.#marks = init.marks;
     this.#unsent = init.unsent;
     this.#local = init.local;
     this.#clock = init.clock;
     this.#recorder = init.recorder;
-    this.#reader = new SharedReader(init.tier, init.guard);
+    this.#reader = new SharedReader(init.tier, init.guard, init.follower);
   }
 
   async find(path: string, spec: ReadSpec): Promise<Found> {
@@ -76,16 +82,25 @@ export class SharedEntries {
     } catch {
       return { state: "down" };
     }
-    return this.#examined(path, answer.value, answer.head, spec);
+    return this.#examined(path, answer.value, answer.head, spec, answer.stood);
   }
 
   /**
    * Judges stored bytes. `head` must have been read with them in one step: a key invalidated up to it is not
    * there any more (or flagged), and every other mark up to `head.control` is applied here before judging. So what
    * passes is known good up to `head.position`.
+   *
+   * @param stood the position applied here when they were asked for: an older head is that of a server which went back in
+   *   its history and may have forgotten what it acknowledged.
    */
-  async examine(path: string, value: StoredValue | undefined, head: Head | undefined, spec: ReadSpec): Promise<Found> {
-    return this.#examined(path, value, head, spec);
+  async examine(
+    path: string,
+    value: StoredValue | undefined,
+    head: Head | undefined,
+    spec: ReadSpec,
+    stood: number,
+  ): Promise<Found> {
+    return this.#examined(path, value, head, spec, stood);
   }
 
   /** Without a promise of its own where nothing has to be asked: most entries are newer than every mark but keys'. */
@@ -94,12 +109,30 @@ export class SharedEntries {
     bytes: StoredValue | undefined,
     head: Head | undefined,
     spec: ReadSpec,
+    stood: number,
   ): Found | Promise<Found> {
+    if (head !== undefined && head.position < stood) {
+      this.#follower.wentBack();
+      return { state: "down" };
+    }
     if (head !== undefined) this.#follower.saw(head.position);
     if (bytes === undefined) return { state: "miss", reason: "cold", stamp: undefined };
-    if (!(bytes instanceof Uint8Array)) return this.#fetched(path, bytes, head, spec);
+    if (!(bytes instanceof Uint8Array)) return this.#fetched(path, bytes, head, spec, stood);
     const stamp = stampSeen(bytes);
-    const envelope = this.#decode(path, bytes, stamp);
+    const envelope = this.#decode(path, bytes, stamp, spec.form);
+    return envelope instanceof Promise
+      ? envelope.then((decoded) => this.#decoded(path, decoded, stamp, bytes.length, head, spec))
+      : this.#decoded(path, envelope, stamp, bytes.length, head, spec);
+  }
+
+  #decoded(
+    path: string,
+    envelope: Envelope | undefined,
+    stamp: Uint8Array | undefined,
+    size: number,
+    head: Head | undefined,
+    spec: ReadSpec,
+  ): Found | Promise<Found> {
     if (envelope === undefined) return { state: "miss", reason: "corrupt", stamp };
     // One from the future is of a history that was lost: no invalidation of this one would ever hit it.
     const { position } = envelope;
@@ -108,12 +141,18 @@ export class SharedEntries {
     if (envelope.fingerprint !== spec.fingerprint) return { state: "miss", reason: "version", stamp };
     if (this.#unsent.hits(path, envelope.tags)) return { state: "miss", reason: "invalidated-key", stamp };
     if (position >= head.control && spec.accept === undefined)
-      return this.#held(envelope.value, envelope, VALID, head, spec, bytes.length);
-    return this.#judged(path, bytes.length, envelope, head, spec);
+      return this.#held(envelope.value, envelope, VALID, head, spec, size);
+    return this.#judged(path, size, envelope, head, spec);
   }
 
   /** As examined, once all of a large value is there. One that changed under way is looked for again by nobody: it is a miss. */
-  async #fetched(path: string, large: LargeValue, head: Head | undefined, spec: ReadSpec): Promise<Found> {
+  async #fetched(
+    path: string,
+    large: LargeValue,
+    head: Head | undefined,
+    spec: ReadSpec,
+    stood: number,
+  ): Promise<Found> {
     let bytes: Uint8Array | undefined;
     try {
       bytes = await this.#guard.call(
@@ -125,7 +164,7 @@ export class SharedEntries {
       return { state: "down" };
     }
     if (bytes === undefined) return { state: "miss", reason: "cold", stamp: stampSeen(large.head) };
-    return this.#examined(path, bytes, head, spec);
+    return this.#examined(path, bytes, head, spec, stood);
   }
 
   async #judged(path: string, size: number, envelope: Envelope, head: Head, spec: ReadSpec): Promise<Found> {
@@ -138,17 +177,28 @@ export class SharedEntries {
     return this.#held(accepted.value, envelope, verdict, head, spec, size);
   }
 
-  #decode(path: string, bytes: Uint8Array, stamp: Uint8Array | undefined): Envelope | undefined {
+  #decode(
+    path: string,
+    bytes: Uint8Array,
+    stamp: Uint8Array | undefined,
+    form: EntryForm,
+  ): Envelope | undefined | Promise<Envelope | undefined> {
     try {
-      return decodeEnvelope(bytes);
+      const envelope = form.decode(path, bytes);
+      if (!(envelope instanceof Promise)) return envelope;
+      return envelope.catch((error: unknown) => this.#corrupt(path, stamp, error));
     } catch (error) {
-      this.#recorder.foundCorrupt(path, error);
-      if (stamp !== undefined) {
-        // Healing is a courtesy to other readers; the next fill heals it as well. The guard tells of a failure.
-        this.#guard.call("store.discard", () => this.#tier.store.discard(path, stamp)).catch(() => undefined);
-      }
-      return undefined;
+      return this.#corrupt(path, stamp, error);
     }
+  }
+
+  #corrupt(path: string, stamp: Uint8Array | undefined, error: unknown): undefined {
+    this.#recorder.foundCorrupt(path, error);
+    if (stamp !== undefined) {
+      // Healing is a courtesy to other readers; the next fill heals it as well. The guard tells of a failure.
+      this.#guard.call("store.discard", () => this.#tier.store.discard(path, stamp)).catch(() => undefined);
+    }
+    return undefined;
   }
 
   async #judge(path: string, envelope: Envelope, head: Head): Promise<Verdict | undefined> {
@@ -188,6 +238,7 @@ export class SharedEntries {
       position,
       spec.policy,
       spec.counters,
+      this.#knowledge,
     );
     if (soft) held.soften(now);
     return now < held.freshUntil ? { state: "fresh", held, bytes } : { state: "stale", held, bytes };

@@ -1,3 +1,4 @@
+import type { LogFollower } from "../invalidation/follower.js";
 import type { TierGuard } from "../tiers/guard.js";
 import type { SharedTier, StoredValue } from "../tiers/shared.js";
 import type { Head } from "../invalidation/record.js";
@@ -8,6 +9,8 @@ const BATCH = 256;
 export interface SharedAnswer {
   readonly value: StoredValue | undefined;
   readonly head: Head | undefined;
+  /** The position applied here when it was asked for. */
+  readonly stood: number;
 }
 
 interface Asked {
@@ -20,11 +23,13 @@ interface Asked {
 export class SharedReader {
   readonly #tier: SharedTier;
   readonly #guard: TierGuard;
+  readonly #follower: LogFollower;
   #asked: Asked[] = [];
 
-  constructor(tier: SharedTier, guard: TierGuard) {
+  constructor(tier: SharedTier, guard: TierGuard, follower: LogFollower) {
     this.#tier = tier;
     this.#guard = guard;
+    this.#follower = follower;
   }
 
   read(key: string): Promise<SharedAnswer> {
@@ -43,11 +48,13 @@ export class SharedReader {
 
   #send(batch: readonly Asked[]): void {
     const keys = batch.map((one) => one.key);
+    const stood = this.#follower.position ?? 0;
     this.#guard
       .call("store.read", () => this.#tier.store.read(keys))
       .then(
         ({ values, head }) => {
-          for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve({ value: values[index], head });
+          for (let index = 0; index < batch.length; index += 1)
+            batch[index]?.resolve({ value: values[index], head, stood });
         },
         (error: unknown) => {
           for (const one of batch) one.reject(error);

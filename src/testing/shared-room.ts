@@ -169,12 +169,17 @@ export class SharedRoom {
     return this.#head;
   }
 
-  since(position: number, limit: number): { records: readonly LogRecord[] | undefined; head: Head } {
+  since(
+    position: number,
+    limit: number,
+  ): { records: readonly LogRecord[] | undefined; head: Head; oldest?: number | undefined } {
     const head = this.head();
     if (position === head.position) return { records: [], head };
     const from = this.#log.findIndex((record) => record.position > position);
     const reaches = from !== -1 && this.#log[from]?.previous === position;
-    return { records: reaches ? this.#log.slice(from, from + limit) : undefined, head };
+    return reaches
+      ? { records: this.#log.slice(from, from + limit), head }
+      : { records: undefined, head, oldest: this.#log[0]?.previous };
   }
 
   #append(marks: readonly Mark[], soft: boolean, origin: string): Head {

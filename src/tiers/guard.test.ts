@@ -19,7 +19,7 @@ function setUp(): { guard: TierGuard; clock: FakeClock; events: string[]; record
     clock,
     recorder,
     events,
-    guard: new TierGuard(clock, recorder, { timeout: 100, breakerFailures: 3, breakerCooldown: 1_000 }),
+    guard: new TierGuard(clock, recorder, 0, { timeout: 100, breakerFailures: 3, breakerCooldown: 1_000 }),
   };
 }
 

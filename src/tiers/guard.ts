@@ -22,6 +22,7 @@ const MAX_ABANDONED = 1_000;
 export class TierGuard {
   readonly #clock: Clock;
   readonly #recorder: Recorder;
+  readonly #shard: number;
   readonly #options: GuardOptions;
   #failures = 0;
   #openUntil = Number.NEGATIVE_INFINITY;
@@ -29,9 +30,10 @@ export class TierGuard {
   #abandoned = 0;
   #down = false;
 
-  constructor(clock: Clock, recorder: Recorder, options: GuardOptions) {
+  constructor(clock: Clock, recorder: Recorder, shard: number, options: GuardOptions) {
     this.#clock = clock;
     this.#recorder = recorder;
+    this.#shard = shard;
     this.#options = options;
   }
 
@@ -98,7 +100,7 @@ export class TierGuard {
     // Only a probe closes an open breaker: an answer to an older call says nothing of now.
     if (this.#down && probe) {
       this.#down = false;
-      this.#recorder.emit({ type: "tier-up" });
+      this.#recorder.emit({ type: "tier-up", shard: this.#shard });
     }
   }
 
@@ -121,7 +123,7 @@ export class TierGuard {
     this.#openUntil = this.#clock.now() + this.#options.breakerCooldown;
     if (this.#down) return;
     this.#down = true;
-    this.#recorder.emit({ type: "tier-down" });
+    this.#recorder.emit({ type: "tier-down", shard: this.#shard });
   }
 }
 

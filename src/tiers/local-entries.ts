@@ -3,7 +3,7 @@ import { Held } from "../entries/held.js";
 import type { EntryFields } from "../entries/entry.js";
 import { adopt, copy, measure, seal, unseal } from "../entries/seal.js";
 import type { MissReason } from "../events.js";
-import type { Marks } from "../invalidation/marks.js";
+import type { LogKnowledge } from "../invalidation/knowledge.js";
 import type { Isolation } from "../options.js";
 import type { ResolvedPolicy } from "../policy.js";
 import type { Counters, Recorder } from "../stats.js";
@@ -34,7 +34,6 @@ export interface Look {
 /** The entries of this process, judged against what is known to be invalidated. */
 export class LocalEntries {
   readonly #memory: MemoryTier<Held> | undefined;
-  readonly #marks: Marks;
   readonly #clock: Clock;
   /** The time of a hit: exact where a bound on staleness is promised. */
   readonly #time: () => number;
@@ -42,28 +41,25 @@ export class LocalEntries {
   readonly #removals: RemovalMemory;
   readonly #isolation: Isolation;
   readonly #random: () => number;
-  /** Whether memory may answer at all now; false when the log has not been heard for too long. */
-  readonly #trusted: (now: number) => boolean;
   /** Without a shared tier to ask, an entry older than the marks remember is gone. */
   readonly #revalidates: boolean;
   readonly #sizeOf: ((value: unknown) => number) | undefined;
+  /** Rises whenever every entry must be compared with the shared tier again. */
+  #epoch = 0;
 
   constructor(init: {
     memory: MemoryTier<Held> | undefined;
-    marks: Marks;
     clock: Clock;
     recorder: Recorder;
     removals: RemovalMemory;
     isolation: Isolation;
     random: () => number;
-    trusted: (now: number) => boolean;
     /** Whether hits are judged by the exact time. */
     exact: boolean;
     revalidates: boolean;
     sizeOf: ((value: unknown) => number) | undefined;
   }) {
     this.#memory = init.memory;
-    this.#marks = init.marks;
     this.#clock = init.clock;
     const { clock } = init;
     this.#time = init.exact ? () => clock.now() : clock.recent.bind(clock);
@@ -71,7 +67,6 @@ export class LocalEntries {
     this.#removals = init.removals;
     this.#isolation = init.isolation;
     this.#random = init.random;
-    this.#trusted = init.trusted;
     this.#revalidates = init.revalidates;
     this.#sizeOf = init.sizeOf;
   }
@@ -81,8 +76,8 @@ export class LocalEntries {
     if (this.#memory === undefined) return undefined;
     const now = this.#time();
     const held = this.#memory.get(path, now);
-    if (held === undefined || held.checked !== this.#marks.version) return undefined;
-    return now < held.refreshAt && !held.fields.sliding && this.#trusted(now) ? held : undefined;
+    if (held === undefined || held.checked !== held.knowledge.marks.version) return undefined;
+    return now < held.refreshAt && !held.fields.sliding && held.knowledge.trusted(now) ? held : undefined;
   }
 
   /**
@@ -99,8 +94,8 @@ export class LocalEntries {
     const held = this.#memory?.get(path);
     if (held === undefined) return { state: "none", held, reason: this.#absence(path) };
     const now = this.#clock.now();
-    if (!this.#trusted(now)) return { state: "suspect", held, reason: "suspect" };
-    const reason = held.checked === this.#marks.version ? undefined : this.#judge(path, held, now);
+    if (!held.knowledge.trusted(now)) return { state: "suspect", held, reason: "suspect" };
+    const reason = held.checked === held.knowledge.marks.version ? undefined : this.#judge(path, held, now);
     if (reason === "suspect") return { state: "suspect", held, reason };
     if (reason !== undefined) return { state: "none", held: undefined, reason };
     if (now >= held.freshUntil) return { state: "stale", held, reason: "expired" };
@@ -113,10 +108,12 @@ export class LocalEntries {
     const held = this.#memory?.peek(path);
     if (held === undefined) return { state: "none", held, reason: this.#absence(path) };
     const now = this.#clock.now();
-    const isKnown = this.#marks.knows(held);
+    const { marks } = held.knowledge;
+    const isKnown = marks.knows(held);
     if (!isKnown && !this.#revalidates) return { state: "none", held, reason: "forgotten" };
-    if (!isKnown || !this.#trusted(now)) return { state: "suspect", held, reason: "suspect" };
-    const verdict = this.#marks.judge(path, held);
+    if (!isKnown || held.epoch !== this.#epoch || !held.knowledge.trusted(now))
+      return { state: "suspect", held, reason: "suspect" };
+    const verdict = marks.judge(path, held);
     if (verdict.state === "hard") return { state: "none", held, reason: verdict.reason };
     if (verdict.state === "soft") return { state: "stale", held, reason: verdict.reason };
     return {
@@ -162,6 +159,7 @@ export class LocalEntries {
     position: number,
     policy: ResolvedPolicy,
     counters: Counters,
+    knowledge: LogKnowledge,
   ): Held {
     const now = this.#clock.now();
     const freshUntil = Math.min(createdAt + fields.ttl, now + policy.memoryTtl);
@@ -177,13 +175,10 @@ export class LocalEntries {
       refreshAt: Math.max(now, freshUntil - early),
       position,
       checked: -1,
+      epoch: this.#epoch,
+      knowledge,
       counters,
     });
-  }
-
-  /** Whether memory may be believed at all at `now`: the log was heard not too long ago. */
-  isTrusted(now: number): boolean {
-    return this.#trusted(now);
   }
 
   /** Stores it; false when there is no memory tier, or it was refused. The caller has asked the fence. */
@@ -205,6 +200,17 @@ export class LocalEntries {
     return true;
   }
 
+  /** The entry of the key in the shared tier changed: what memory has of it is compared with the tier at its next use. */
+  suspect(path: string): void {
+    const held = this.#memory?.peek(path);
+    if (held !== undefined) doubt(held);
+  }
+
+  /** Any entry of the shared tier may have changed. The caller has the marks say so, by a version of theirs. */
+  suspectAll(): void {
+    this.#epoch += 1;
+  }
+
   /** Whether something is stored, of use or not. */
   holds(path: string): boolean {
     return this.#memory?.peek(path) !== undefined;
@@ -221,18 +227,20 @@ export class LocalEntries {
 
   /** Why it cannot be used, after the log has moved on; softened and dropped entries are so here. */
   #judge(path: string, held: Held, now: number): MissReason | undefined {
-    if (!this.#marks.knows(held)) {
+    const { marks } = held.knowledge;
+    if (held.epoch !== this.#epoch) return "suspect";
+    if (!marks.knows(held)) {
       if (this.#revalidates) return "suspect";
       this.#drop(path, "forgotten");
       return "forgotten";
     }
-    const verdict = this.#marks.judge(path, held);
+    const verdict = marks.judge(path, held);
     if (verdict.state === "hard") {
       this.#drop(path, verdict.reason);
       return verdict.reason;
     }
     if (verdict.state === "soft") held.soften(now);
-    held.checked = this.#marks.version;
+    held.checked = marks.version;
     return undefined;
   }
 
@@ -240,4 +248,10 @@ export class LocalEntries {
     held.slide(now);
     this.#memory?.touch(path, held.expiresAt);
   }
+}
+
+/** Has an entry compared with the shared tier before it answers again. */
+export function doubt(held: Held): void {
+  held.epoch = -1;
+  held.checked = -1;
 }

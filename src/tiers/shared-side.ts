@@ -1,5 +1,7 @@
 import { toMilliseconds } from "../duration.js";
 import type { LogFollower } from "../invalidation/follower.js";
+import type { LogKnowledge } from "../invalidation/knowledge.js";
+import type { Outbox } from "../invalidation/outbox.js";
 import type { Unsent } from "../invalidation/unsent.js";
 import type { SharedLeases } from "../load/lease.js";
 import type { SharedEntries } from "../load/shared-entries.js";
@@ -7,11 +9,12 @@ import type { CacheOptions, MemoryFactory, SharedOptions } from "../options.js";
 import { knownOptions, optionError, wholeNumber } from "../policy.js";
 import type { TierGuard } from "./guard.js";
 import { memory } from "./memory/memory.js";
-import type { SharedTier, SharedTierFactory } from "./shared.js";
+import type { ShardedTierFactory, SharedTier, SharedTierFactory } from "./shared.js";
 
-/** A cache's side of its shared tier. */
-export interface SharedSide {
-  readonly kind: string;
+/** A cache's side of its shared tier, or of one shard of it: one log, and everything that goes by it. */
+export interface SharedSide extends LogKnowledge {
+  /** Among the shards; 0 when there are none. */
+  readonly shard: number;
   /** Random per cache instance: whose records are whose. */
   readonly origin: string;
   /** How long an answer to a write is waited for, in milliseconds: an invalidation is worth more patience than a read. */
@@ -22,6 +25,7 @@ export interface SharedSide {
   readonly entries: SharedEntries;
   readonly leases: SharedLeases;
   readonly unsent: Unsent;
+  readonly outbox: Outbox;
 }
 
 /** `SharedOptions`, resolved; milliseconds. */
@@ -57,12 +61,12 @@ export function resolveShared(options: SharedOptions): SharedSettings {
 /** The tiers of a cache by their part. @throws CacheError `ERR_CACHE_OPTION`. */
 export function tiersOf(options: CacheOptions): {
   memory: MemoryFactory | undefined;
-  shared: SharedTierFactory | undefined;
+  shared: SharedTierFactory | ShardedTierFactory | undefined;
 } {
   const tiers: unknown = options.tiers ?? [memory()];
   if (!Array.isArray(tiers) || tiers.length === 0) throw optionError("tiers", "a list of one tier or two", tiers);
   let near: MemoryFactory | undefined;
-  let shared: SharedTierFactory | undefined;
+  let shared: SharedTierFactory | ShardedTierFactory | undefined;
   for (const tier of tiers as readonly unknown[]) {
     if (isMemory(tier)) {
       if (near !== undefined || shared !== undefined)
@@ -82,8 +86,9 @@ function isMemory(tier: unknown): tier is MemoryFactory {
   return typeof tier === "object" && tier !== null && "kind" in tier && tier.kind === "memory" && "options" in tier;
 }
 
-function isShared(tier: unknown): tier is SharedTierFactory {
-  return typeof tier === "object" && tier !== null && "open" in tier && typeof tier.open === "function";
+function isShared(tier: unknown): tier is SharedTierFactory | ShardedTierFactory {
+  if (typeof tier !== "object" || tier === null) return false;
+  return ["open", "openShards"].some((name) => typeof Reflect.get(tier, name) === "function");
 }
 
 function atLeast(duration: number | string, option: string, least: number): number {

@@ -165,10 +165,16 @@ export interface InvalidationLog {
   /** The head now; begins a generation when there is none. */
   head(): Promise<Head>;
   /**
-   * The records after `position`, oldest first, at most `limit`, with the head of the same moment; `undefined` for the records when the log no
-   * longer reaches back to `position`.
+   * The records after `position`, oldest first, at most `limit`, with the head of the same moment; `undefined` for the
+   * records when `position` is none the log goes on from: it does not reach back so far, or never had it.
+   *
+   * `oldest`, told in that case: the position after which the log is whole. One that is whole from before `position` has
+   * another history than the one in which that was given.
    */
-  since(position: number, limit: number): Promise<{ records: readonly LogRecord[] | undefined; head: Head }>;
+  since(
+    position: number,
+    limit: number,
+  ): Promise<{ records: readonly LogRecord[] | undefined; head: Head; oldest?: number | undefined }>;
   /**
    * Hears signals until the returned function is called, `up` being the first. Resolves when the subscription stands:
    * while the tier is away that may take as long as its client tries to reach it. Rejects when it gives up, the

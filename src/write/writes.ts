@@ -1,7 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { Invalidations } from "../invalidation/invalidations.js";
 import type { PendingOperation, PendingOperations } from "../invalidation/pending.js";
-import type { Marks } from "../invalidation/marks.js";
 import type { Head, Mark } from "../invalidation/record.js";
 import type { EntryMaker, MadeEntry } from "../load/entry-maker.js";
 import type { Lease } from "../load/lease.js";
@@ -9,6 +8,7 @@ import type { ReadSpec } from "../load/shared-entries.js";
 import type { Recorder } from "../stats.js";
 import type { LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
+import type { Sides } from "../tiers/sides.js";
 
 /** What a write brings along: how the entry is made, and what it is called. */
 export interface WriteSpec extends ReadSpec {
@@ -24,37 +24,35 @@ interface Made extends MadeEntry {
   readonly life: number;
 }
 
+/** What an entry is in the shared tier where there is none. */
 const UNSHARED = { bytes: new Uint8Array(0), life: 0 };
 
 /** The write path: values that come from callers rather than from a load. */
 export class Writes {
   readonly #clock: Clock;
   readonly #recorder: Recorder;
-  readonly #marks: Marks;
   readonly #local: LocalEntries;
   readonly #pending: PendingOperations;
   readonly #maker: EntryMaker;
   readonly #invalidations: Invalidations;
-  readonly #shared: SharedSide | undefined;
+  readonly #sides: Sides;
 
   constructor(parts: {
     clock: Clock;
     recorder: Recorder;
-    marks: Marks;
     local: LocalEntries;
     pending: PendingOperations;
     maker: EntryMaker;
     invalidations: Invalidations;
-    shared: SharedSide | undefined;
+    sides: Sides;
   }) {
     this.#clock = parts.clock;
     this.#recorder = parts.recorder;
-    this.#marks = parts.marks;
     this.#local = parts.local;
     this.#pending = parts.pending;
     this.#maker = parts.maker;
     this.#invalidations = parts.invalidations;
-    this.#shared = parts.shared;
+    this.#sides = parts.sides;
   }
 
   /**
@@ -65,22 +63,36 @@ export class Writes {
    */
   async set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
     // An entry older than the log's generation would be believed by nobody, so the log must have been reached once.
-    const { follower } = this.#shared ?? {};
-    if (follower !== undefined && follower.position === undefined) await follower.reach(0);
-    const known = this.#invalidations.position;
-    const made = entries.map(([path, value]) => this.#make(path, value, spec, known));
+    for (const { follower } of this.#sides.all) if (follower.position === undefined) await follower.reach(0);
+    const made = await Promise.all(
+      entries.map(async ([path, value]) => {
+        const entry = this.#make(path, value, spec, this.#invalidations.positionFor(path));
+        return this.#formed(path, entry, spec);
+      }),
+    );
     const stored = made.filter((entry) => entry.fields.ttl > 0);
     const dropped = made.filter((entry) => entry.fields.ttl <= 0);
     // A ttl of 0 stores nothing, and what was there is not the value any more.
     for (const part of parts(dropped)) await this.#invalidations.invalidate(marksOf(part), false);
-    for (const part of parts(stored)) await this.#setTogether(part, spec);
+    if (this.#sides.all.length === 0) {
+      for (const part of parts(stored)) await this.#setTogether(part, undefined, spec);
+      return;
+    }
+    await Promise.all(
+      Array.from(
+        this.#sides.group(stored, (entry) => entry.path),
+        async ([side, own]) => {
+          for (const part of parts(own)) await this.#setTogether(part, side, spec);
+        },
+      ),
+    );
   }
 
-  /** Entries written in one step. */
-  async #setTogether(stored: readonly Made[], spec: WriteSpec): Promise<void> {
+  /** Entries written in one step, all of one side. */
+  async #setTogether(stored: readonly Made[], side: SharedSide | undefined, spec: WriteSpec): Promise<void> {
     const operations = stored.map(({ path }) => this.#pending.begin(path));
     try {
-      const head = await this.#put(stored);
+      const head = await this.#put(stored, side);
       for (const [index, entry] of stored.entries()) {
         // Heard of meanwhile: somebody wrote or invalidated after this write.
         if ((operations[index]?.fencedAt ?? 0) <= head.position) this.#keep(entry, head, spec);
@@ -100,15 +112,16 @@ export class Writes {
    * holds for whoever stores after that.
    */
   async through(path: string, write: () => Promise<unknown>, spec: WriteSpec): Promise<unknown> {
-    const lease = await this.#shared?.leases.takeOver(path, spec.policy.hardTimeout);
-    const begun = this.#shared === undefined ? this.#invalidations.takeOverLocally(path) : 0;
+    const side = this.#sides.of(path);
+    const lease = await side?.leases.takeOver(path, spec.policy.hardTimeout);
+    const begun = side === undefined ? this.#invalidations.takeOverLocally(path) : 0;
     const pending = this.#pending.begin(path);
     try {
       const value = await write();
       const stored =
-        this.#shared === undefined
+        side === undefined
           ? pending.fencedAt <= begun && this.#commitLocally(path, value, begun, spec)
-          : await this.#commitShared(path, value, lease, pending, spec);
+          : await this.#commitShared(side, path, value, lease, pending, spec);
       if (!stored) await this.#forget(path);
       return value;
     } catch (error) {
@@ -121,8 +134,7 @@ export class Writes {
     }
   }
 
-  async #put(entries: readonly Made[]): Promise<Head> {
-    const shared = this.#shared;
+  async #put(entries: readonly Made[], shared: SharedSide | undefined): Promise<Head> {
     const marks = marksOf(entries);
     if (shared === undefined) return localHead(this.#invalidations.applyLocally(marks, false));
     const puts = entries.map(({ path, bytes, life }) => ({ key: path, value: bytes, ttl: life }));
@@ -135,27 +147,32 @@ export class Writes {
       shared.follower.applyOwn(marks, false, head.position);
       return head;
     } catch (cause) {
-      throw this.#invalidations.undelivered(marks, false, cause);
+      throw this.#invalidations.undelivered(shared, marks, false, cause);
     }
   }
 
   #commitLocally(path: string, value: unknown, begun: number, spec: WriteSpec): boolean {
     const made = this.#tryMake(path, value, spec, begun);
     if (made === undefined) return false;
-    return this.#keep(made, localHead(this.#invalidations.applyLocally(marksOf([made]), false)), spec);
+    return this.#keep(
+      { path, ...made, ...UNSHARED },
+      localHead(this.#invalidations.applyLocally(marksOf([{ path }]), false)),
+      spec,
+    );
   }
 
   /** Stores a committed value under the writer's lease; false when somebody else wrote or invalidated meanwhile. */
   async #commitShared(
+    shared: SharedSide,
     path: string,
     value: unknown,
     lease: Lease | undefined,
     pending: PendingOperation,
     spec: WriteSpec,
   ): Promise<boolean> {
-    const shared = this.#shared;
-    if (shared === undefined || lease === undefined) return false;
-    const made = this.#tryMake(path, value, spec, lease.position);
+    if (lease === undefined) return false;
+    const entry = this.#tryMake(path, value, spec, lease.position);
+    const made = entry && (await this.#formed(path, entry, spec).catch(() => undefined));
     if (made === undefined) return false;
     const head = await lease.commit(made.bytes, made.life);
     if (head === undefined) return false;
@@ -173,16 +190,18 @@ export class Writes {
    */
   #keep({ path, kept, fields }: Made, { position, control }: Head, spec: WriteSpec): boolean {
     const { policy, counters } = spec;
-    const isUnsent = this.#shared?.unsent.hits(path, fields.tags) === true;
-    if (control > fields.position || isUnsent || this.#marks.judge(path, fields).state !== "valid") {
+    const knowledge = this.#sides.knowledgeOf(path);
+    const isUnsent = this.#sides.of(path)?.unsent.hits(path, fields.tags) === true;
+    if (control > fields.position || isUnsent || knowledge.marks.judge(path, fields).state !== "valid") {
       this.#recorder.refused(counters, path, "memory", "fenced");
       return false;
     }
-    return this.#local.keep(path, this.#local.hold(kept, fields, this.#clock.now(), position, policy, counters));
+    const now = this.#clock.now();
+    return this.#local.keep(path, this.#local.hold(kept, fields, now, position, policy, counters, knowledge));
   }
 
   /** As `#make`; `undefined`, and told, when it cannot or must not be stored: the write has happened all the same. */
-  #tryMake(path: string, value: unknown, spec: WriteSpec, position: number): Made | undefined {
+  #tryMake(path: string, value: unknown, spec: WriteSpec, position: number): MadeEntry | undefined {
     try {
       const made = this.#make(path, value, spec, position);
       return made.fields.ttl > 0 ? made : undefined;
@@ -193,9 +212,9 @@ export class Writes {
   }
 
   /** @throws CacheError `ERR_CACHE_VALUE`. */
-  #make(path: string, value: unknown, spec: WriteSpec, position: number): Made {
+  #make(path: string, value: unknown, spec: WriteSpec, position: number): MadeEntry {
     const tags = [...spec.tags, ...(spec.tagsOf?.(value) ?? [])];
-    const made = this.#maker.make(path, value, spec, {
+    return this.#maker.make(path, value, spec, {
       kept: undefined,
       ttl: undefined,
       tags,
@@ -203,7 +222,12 @@ export class Writes {
       loadCost: 0,
       position,
     });
-    return { path, ...made, ...(this.#shared === undefined ? UNSHARED : this.#maker.encode(made.fields, spec.policy)) };
+  }
+
+  /** Rejects with CacheError `ERR_CACHE_VALUE` for what the shared tier cannot hold. */
+  async #formed(path: string, made: MadeEntry, spec: WriteSpec): Promise<Made> {
+    if (this.#sides.all.length === 0) return { path, ...made, ...UNSHARED };
+    return { path, ...made, ...(await this.#maker.encode(path, made.fields, spec)) };
   }
 
   /** Invalidates after a write that has happened; one that is not acknowledged is sent until it is. */
@@ -235,6 +259,6 @@ function parts(entries: readonly Made[]): Made[][] {
   return all;
 }
 
-function marksOf(entries: readonly Made[]): Mark[] {
+function marksOf(entries: readonly { readonly path: string }[]): Mark[] {
   return entries.map(({ path }): Mark => ({ kind: "key", key: path }));
 }

@@ -94,7 +94,20 @@ export function logTests(open: OpenServer, runner: TestRunner): void {
       const { head } = await tier.store.invalidate(keyMarks("a"), false, "me");
       assert.equal((await tier.log.since(0, 10)).records, undefined);
       assert.equal((await tier.log.since(position - 1, 10)).records, undefined);
-      assert.deepEqual(await tier.log.since(head.position + 1_000_000, 10), { records: undefined, head });
+      const never = await tier.log.since(head.position + 1_000_000, 10);
+      assert.equal(never.records, undefined);
+      assert.deepEqual(never.head, head);
+    });
+
+    test("tells from where on it is whole, when it is asked for what it has not", async (session) => {
+      const tier = await session.open();
+      const { position } = await tier.log.head();
+      const { head } = await tier.store.invalidate(keyMarks("a"), false, "me");
+      assert.equal((await tier.log.since(head.position + 5, 10)).oldest, position);
+      await session.server.trimLog();
+      assert.equal((await tier.log.since(position, 10)).oldest, undefined);
+      await tier.store.invalidate(keyMarks("b"), false, "me");
+      assert.equal((await tier.log.since(position, 10)).oldest, head.position);
     });
 
     test("does not reach back to records it forgot", async (session) => {
@@ -102,7 +115,9 @@ export function logTests(open: OpenServer, runner: TestRunner): void {
       const start = await tier.log.head();
       const { head } = await tier.store.invalidate(keyMarks("a"), false, "me");
       await session.server.trimLog();
-      assert.deepEqual(await tier.log.since(start.position, 10), { records: undefined, head });
+      const trimmed = await tier.log.since(start.position, 10);
+      assert.equal(trimmed.records, undefined);
+      assert.deepEqual(trimmed.head, head);
       assert.deepEqual(await tier.log.since(head.position, 10), { records: [], head });
       await tier.store.invalidate(keyMarks("b"), false, "me");
       assert.equal((await tier.log.since(start.position, 10)).records, undefined);

@@ -1,0 +1,11 @@
+import type { Marks } from "./marks.js";
+
+/**
+ * What this process knows of one log. Every entry in memory points at the one it is judged by, so that a hit need not
+ * find out again which shard its key belongs to.
+ */
+export interface LogKnowledge {
+  readonly marks: Marks;
+  /** Whether memory may answer at `now`, on the monotonic clock: the log was heard not too long ago. */
+  trusted(now: number): boolean;
+}

@@ -237,16 +237,33 @@ export class LogFollower {
   /** The log cannot be followed from where this process stood. */
   async #lost(head: Head, stood: number, oldest: number | undefined): Promise<void> {
     const { tier, guard, recorder, onLost } = this.#options;
-    const rules = await guard.call("store.rules", () => tier.store.rules());
-    recorder.gap(head.position);
-    const since = this.#restart(head, rules);
     // Not merely trimmed: what this process stood at was never given in this history, which goes on from before it. (With
     // a new generation nothing older is believed anyway.)
     const isRewritten = head.floor <= stood && (head.position < stood || (oldest !== undefined && oldest <= stood));
+    const fork = isRewritten ? await this.#fork() : 0;
+    const rules = await guard.call("store.rules", () => tier.store.rules());
+    recorder.gap(head.position);
+    const since = this.#restart(head, rules);
     // History went back: positions of what was lost with it say nothing of what is now.
     if (head.position < stood) this.#newestSeen = 0;
     onLost(since);
-    if (isRewritten) this.#options.onRewritten(this.#recent.all());
+    if (isRewritten) this.#options.onRewritten(this.#recent.after(fork));
+  }
+
+  /** The newest position applied of late that the server's history has, too; 0 when it has none of them. */
+  async #fork(): Promise<number> {
+    const { tier, guard } = this.#options;
+    const positions = this.#recent.positions();
+    let low = 0;
+    let high = positions.length;
+    // All before `low` are known to it, all from `high` on are not.
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const { records } = await guard.call("log.since", () => tier.log.since(positions[middle] as number, 1));
+      if (records === undefined) high = middle;
+      else low = middle + 1;
+    }
+    return positions[low - 1] ?? 0;
   }
 
   /**
@@ -284,7 +301,7 @@ export class LogFollower {
     const own = record.origin === origin;
     // A process's own record passes twice, when acknowledged (previous 0) and when it comes by: counted the first time.
     if (!own || record.previous === 0) {
-      this.#recent.add(record.marks, record.soft);
+      this.#recent.add(record.position, record.marks, record.soft);
       const kinds = [...new Set(record.marks.map((mark) => mark.kind))].join(",");
       recorder.invalidated(record.marks.length, kinds, record.soft, record.position, own ? "own" : "other");
     }

@@ -6,6 +6,7 @@ const LIMIT = 5_000;
 const SPAN = 60_000;
 
 interface Invalidation {
+  readonly position: number;
   readonly marks: readonly Mark[];
   readonly soft: boolean;
   readonly at: number;
@@ -24,19 +25,25 @@ export class RecentInvalidations {
     this.#clock = clock;
   }
 
-  add(marks: readonly Mark[], soft: boolean): void {
-    this.#kept.push({ marks, soft, at: this.#clock.now() });
+  add(position: number, marks: readonly Mark[], soft: boolean): void {
+    this.#kept.push({ position, marks, soft, at: this.#clock.now() });
     this.#marks += marks.length;
     // Cut by halves, so that each is moved once at the most.
     if (this.#marks > LIMIT || this.#kept.length > LIMIT) this.#drop(Math.ceil(this.#kept.length / 2));
   }
 
-  /** What was applied of late, each mark once, hard ones apart from soft. */
-  all(): { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] } {
+  /** The positions of what was applied of late, oldest first. */
+  positions(): readonly number[] {
     const since = this.#clock.now() - SPAN;
     const young = this.#kept.findIndex((one) => one.at >= since);
     this.#drop(young === -1 ? this.#kept.length : young);
-    return { hard: distinct(this.#kept, false), soft: distinct(this.#kept, true) };
+    return this.#kept.map((one) => one.position).toSorted((a, b) => a - b);
+  }
+
+  /** What was applied of late and is newer than `position`: each mark once, hard ones apart from soft. */
+  after(position: number): { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] } {
+    const newer = this.#kept.filter((one) => one.position > position);
+    return { hard: distinct(newer, false), soft: distinct(newer, true) };
   }
 
   #drop(count: number): void {

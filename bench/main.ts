@@ -2,13 +2,14 @@ import { parseArgs } from "node:util";
 
 import { startRedis, type RedisServer } from "../test/support/redis-server.js";
 import { core } from "./core/core.js";
+import { shared } from "./shared/shared.js";
 import type { CaseResult } from "./report.js";
 import type { Plan } from "./slices.js";
 import type { Suite } from "./suite.js";
 
 /* What run.ts runs, compiled: the list of a suite's cases, or one case, as JSON on stdout. */
 
-const SUITES: Readonly<Record<string, Suite>> = { core };
+const SUITES: Readonly<Record<string, Suite>> = { core, shared };
 const FULL: Plan = { rounds: 31, slice: 8 };
 const QUICK: Plan = { rounds: 7, slice: 3 };
 

@@ -8,6 +8,8 @@ import type { Head, LogRecord, Mark } from "./record.js";
 
 /** Records asked for at once when catching up. */
 const PAGE = 1_000;
+/** Heartbeats after a subscription was made anew in which it is given time to prove itself. */
+const RESUBSCRIBE_PAUSE = 4;
 
 export interface FollowerOptions {
   readonly tier: SharedTier;
@@ -40,6 +42,8 @@ export interface FollowerOptions {
  *   otherwise the log itself is read from there. So a push may be lost, doubled, late or out of order.
  * - The tail is read every heartbeat as well: a half-open connection gives no event, and only an answer
  *   proves that nothing was missed. `heardAt` is when the request of the last complete answer was *sent*.
+ * - A subscription that stands and yet does not bring what the log has had for a whole heartbeat is half-open, and made
+ *   anew: leases' ends are heard there only.
  * - If the log does not reach back to `position`, or history was rewritten (restart empty, failover to a lagging
  *   replica: the chain does not fit, or the head went back), everything older than the new head is suspect.
  * - Applying is idempotent and compares positions, so a process applies its own record when it is acknowledged and
@@ -58,6 +62,11 @@ export class LogFollower {
   #again = false;
   #subscription: Promise<() => Promise<void>> | undefined;
   #subscribed = false;
+  /** The newest position that the subscription brought, or that it could not have brought. */
+  #pushed = 0;
+  /** What the log had at the last heartbeat: by now the subscription must have brought it. */
+  #owed = 0;
+  #pause = 0;
   #closed = false;
 
   constructor(options: FollowerOptions) {
@@ -274,6 +283,8 @@ export class LogFollower {
     const { marks } = this.#options;
     const since = Math.max(head.position, this.known);
     this.#position = head.position;
+    this.#owed = 0;
+    this.#pushed = head.position;
     marks.restart(since);
     for (const rule of rules) marks.learn(rule.mark, rule);
     return since;
@@ -321,18 +332,30 @@ export class LogFollower {
         return;
       case "record": {
         const { record } = signal;
+        this.#pushed = Math.max(this.#pushed, record.position);
         if (this.#position === undefined || record.position <= this.#position) return;
         if (record.previous === this.#position) this.#advance(record);
         else this.#catchUpInBackground();
         return;
       }
       case "up":
-        this.#catchUpInBackground();
+        this.#up();
         return;
       case "down":
         // Nothing is known to be lost yet: the heartbeat goes on reading the log on the other connection.
         return;
     }
+  }
+
+  /** From here on records are pushed; those before it come from the log. */
+  #up(): void {
+    this.catchUp().then(
+      () => {
+        this.#pushed = Math.max(this.#pushed, this.#position ?? 0);
+      },
+      // The guard has counted and told the failure; the next heartbeat tries again.
+      () => undefined,
+    );
   }
 
   #wake(key: string): void {
@@ -346,11 +369,28 @@ export class LogFollower {
 
   #beat(): void {
     if (this.#closed) return;
+    if (this.#subscribed && this.#pushed < this.#owed && this.#pause === 0) this.#resubscribe();
+    if (this.#pause > 0) this.#pause -= 1;
     this.#subscribe();
     const next = (): void => {
       if (!this.#closed) this.#timer = this.#options.clock.after(this.#options.heartbeat, () => this.#beat());
     };
-    this.catchUp().then(next, next);
+    this.catchUp().then(() => {
+      this.#owed = this.#position ?? 0;
+      next();
+    }, next);
+  }
+
+  #resubscribe(): void {
+    const old = this.#subscription;
+    this.#subscription = undefined;
+    this.#subscribed = false;
+    this.#pause = RESUBSCRIBE_PAUSE;
+    old
+      ?.then((unsubscribe) => unsubscribe())
+      .catch((error: unknown) => {
+        this.#options.recorder.tierFailed("log.unsubscribe", error);
+      });
   }
 
   #subscribe(): void {
@@ -359,8 +399,9 @@ export class LogFollower {
     this.#subscription = subscription;
     subscription.then(
       () => {
+        if (this.#subscription !== subscription) return;
         this.#subscribed = true;
-        if (!this.#closed) this.#catchUpInBackground();
+        if (!this.#closed) this.#up();
       },
       (error: unknown) => {
         this.#options.recorder.tierFailed("log.subscribe", error);

@@ -1,0 +1,15 @@
+import type { Suite } from "../suite.js";
+import { bus } from "./bus.js";
+import { fill } from "./fill.js";
+import { getHit } from "./get-hit.js";
+import { getMany } from "./get-many.js";
+import { invalidateTag } from "./invalidate-tag.js";
+
+/** What the shared tier costs, against the bare client. */
+export const shared: Suite = {
+  "get-hit": getHit,
+  "get-many": getMany,
+  fill,
+  "invalidate-tag": invalidateTag,
+  bus,
+};

@@ -94,6 +94,17 @@ describe.each(entries)("the entry point $subpath", ({ subpath, script, declarati
   });
 });
 
+describe("the host tier", () => {
+  it("says what to install where its package is not", async () => {
+    const url = pathToFileURL(join(folder, "dist/lmdb/index.js")).href;
+    const program = `const { lmdb } = await import(${JSON.stringify(url)});
+      try { lmdb({ path: "nowhere" }); } catch ({ code, message }) { console.log(code, message); }`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program], { cwd: folder });
+
+    expect(stdout.trim()).toBe("ERR_CACHE_OPTION lmdb() needs the package `lmdb` (3 or later): npm i lmdb");
+  });
+});
+
 describe("the package", () => {
   it("ships dist, its manifest, the readme, the changelog and the licence, and nothing else", async () => {
     // Packed where everything lies that must not be shipped.

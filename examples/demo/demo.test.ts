@@ -113,16 +113,18 @@ describe("the demo", () => {
     await expectNothingLeft(errors);
   }, 60_000);
 
-  it("uses the servers it is given, runs with one worker and no Redis, and drops its schema", async () => {
+  it("uses the servers it is given, shares a host tier without a Redis, and drops its schema", async () => {
     const server = await startPostgres();
     try {
       const env = { DATABASE_URL: server.url, PATH: "", TIERCACHE_REDIS_SERVER: "" };
-      const { code, output, errors } = await demo("--for 2s --json --issues 500", env).ended;
-      expect(errors).toContain("memory tier only, one worker");
+      const { code, output, errors } = await demo("--for 4s --json --issues 500 --writes 5%", env).ended;
+      expect(errors).not.toContain("FAILED");
+      expect(errors).toContain("two workers share a host tier (LMDB)");
       expect(code).toBe(0);
       const summary = JSON.parse(output) as Summary;
-      expect(summary.settings).toMatchObject({ workers: 1, sharedTier: null });
-      expect(summary.with?.hitRatio).toMatchObject({ shared: 0 });
+      expect(summary.settings).toMatchObject({ workers: 2, sharedTier: "host" });
+      expect(summary.with).toMatchObject({ errors: 0, stale: { unexplained: 0 }, wrongAfterQuiet: { api: 0 } });
+      expect(summary.with?.hitRatio?.shared).toBeGreaterThan(0);
       const database = openDatabase(server.url);
       expect(
         await database.query(

@@ -26,8 +26,8 @@ export class UsageError extends Error {
 export const HELP: string = `tiercache demo: an issue tracker under load, with and without its cache
 
 Starts a PostgreSQL of its own (or uses DATABASE_URL), a private Redis when redis-server is installed (or uses
-REDIS_URL), fills an issue tracker, and drives its API: first without the cache, then with it. Everything it
-started and wrote is gone at the end.
+REDIS_URL; without either, its two workers share a file of this machine), fills an issue tracker, and drives its API:
+first without the cache, then with it. Everything it started and wrote is gone at the end.
 
   npm run demo -- [flags]
 

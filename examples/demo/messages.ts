@@ -1,10 +1,15 @@
 /** What the driver and its workers say to each other. */
 
+/** Where the workers' caches meet: a Redis, or a folder of this machine. */
+export type SharedPlace =
+  | { readonly kind: "redis"; readonly url: string }
+  | { readonly kind: "host"; readonly folder: string };
+
 export interface WorkerSettings {
   readonly databaseUrl: string;
   readonly schema: string | undefined;
   /** `undefined`: straight from the database. */
-  readonly cache: { readonly name: string; readonly redisUrl: string | undefined } | undefined;
+  readonly cache: { readonly name: string; readonly shared: SharedPlace | undefined } | undefined;
 }
 
 export type ToWorker =

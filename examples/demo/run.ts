@@ -91,7 +91,7 @@ class Demo {
     const short = Math.min(flags.duration / 2, Math.max(SHORTEST_WITHOUT, flags.duration * SHARE_WITHOUT));
     const without = await this.#phase(false, flags.cache ? short : flags.duration);
     const cached = flags.cache ? await this.#phase(true, flags.duration - short) : null;
-    const settings = settingsOf(flags, this.#workerCount(), this.#servers.redisUrl !== undefined, this.#tracePasses);
+    const settings = settingsOf(flags, this.#workerCount(), this.#servers.shared?.kind ?? null, this.#tracePasses);
     return { schemaVersion: 1, settings, without, with: cached };
   }
 
@@ -137,8 +137,8 @@ class Demo {
   }
 
   async #startWorkers(cached: boolean): Promise<void> {
-    const { databaseUrl, schema, cacheName, redisUrl } = this.#servers;
-    const cache = cached ? { name: cacheName, redisUrl } : undefined;
+    const { databaseUrl, schema, cacheName, shared } = this.#servers;
+    const cache = cached ? { name: cacheName, shared } : undefined;
     const starting = Array.from({ length: this.#workerCount() }, async () => {
       const worker = await WorkerProcess.start({ databaseUrl, schema, cache });
       this.#workers.push(worker);
@@ -154,7 +154,7 @@ class Demo {
 
   /** Without a shared tier nothing would tell a second worker of the first one's writes. */
   #workerCount(): number {
-    return this.#options.flags.cache && this.#servers.redisUrl === undefined ? 1 : 2;
+    return this.#options.flags.cache && this.#servers.shared === undefined ? 1 : 2;
   }
 
   async #bounds(): Promise<Bounds> {

@@ -1,15 +1,21 @@
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createClient } from "redis";
 import { startPostgres } from "../../scripts/servers/postgres.js";
 import { findRedisServer, startRedis } from "../../scripts/servers/redis.js";
+import { lmdb } from "../../src/lmdb/index.js";
 import { openDatabase } from "../tracker/database.js";
 import type { Cleanup } from "./cleanup.js";
+import type { SharedPlace } from "./messages.js";
 
 export interface Servers {
   readonly databaseUrl: string;
   /** Where the tables are; `undefined` in a database of our own. */
   readonly schema: string | undefined;
-  readonly redisUrl: string | undefined;
+  /** Where the workers' caches meet; `undefined` when they cannot, and one worker must do. */
+  readonly shared: SharedPlace | undefined;
   /** The cache's name: nobody else's, on a Redis that others use too. */
   readonly cacheName: string;
 }
@@ -27,8 +33,8 @@ export interface ServersOptions {
 export async function startServers(options: ServersOptions, withCache: boolean): Promise<Servers> {
   const cacheName = `tiercache-demo-${randomBytes(6).toString("hex")}`;
   const database = await openDatabaseServer(options);
-  const redisUrl = withCache ? await openRedis(options, cacheName) : undefined;
-  return { ...database, redisUrl, cacheName };
+  const shared = withCache ? ((await openRedis(options, cacheName)) ?? (await openHost(options))) : undefined;
+  return { ...database, shared, cacheName };
 }
 
 async function openDatabaseServer({
@@ -63,16 +69,15 @@ async function openDatabaseServer({
 async function openRedis(
   { env, cleanup, say, onCrash }: ServersOptions,
   cacheName: string,
-): Promise<string | undefined> {
+): Promise<SharedPlace | undefined> {
   const given = env["REDIS_URL"];
   if (given !== undefined && given !== "") {
     cleanup.add(`remove the keys of ${cacheName} from Redis`, () => removeKeys(given, cacheName));
     say(`Redis: the one of REDIS_URL, under the name ${cacheName}`);
-    return given;
+    return { kind: "redis", url: given };
   }
   const binary = findRedisServer(env);
   if (binary === undefined) {
-    say("Redis: none (no redis-server on PATH, no REDIS_URL): memory tier only, one worker");
     return undefined;
   }
   const server = await startRedis(binary);
@@ -87,7 +92,24 @@ async function openRedis(
     }
   });
   say(`Redis: started ${binary} (pid ${server.pid}), nothing kept on disk`);
-  return server.url;
+  return { kind: "redis", url: server.url };
+}
+
+/** Without a Redis: two processes of one machine can meet in a file. */
+async function openHost({ cleanup, say }: ServersOptions): Promise<SharedPlace | undefined> {
+  const why = "Redis: none (no redis-server on PATH, no REDIS_URL)";
+  const folder = await mkdtemp(join(tmpdir(), "tiercache-demo-"));
+  cleanup.add("remove the host tier", () => rm(folder, { recursive: true, force: true }));
+  try {
+    lmdb({ path: folder });
+  } catch (error) {
+    say(
+      `${why}, and no host tier (${error instanceof Error ? error.message : String(error)}): memory only, one worker`,
+    );
+    return undefined;
+  }
+  say(`${why}: two workers share a host tier (LMDB) in ${folder}`);
+  return { kind: "host", folder };
 }
 
 async function runAlone(url: string, sql: string): Promise<void> {

@@ -58,8 +58,12 @@ function result(changes: Partial<PhaseResult> = {}, counters: Partial<WorkerCoun
   };
 }
 
-function summaryOf(without: PhaseSummary, cached: PhaseSummary | null): Summary {
-  return { schemaVersion: 1, settings: settingsOf(parseFlags([]), 2, true, 0), without, with: cached };
+function summaryOf(
+  without: PhaseSummary,
+  cached: PhaseSummary | null,
+  sharedTier: Summary["settings"]["sharedTier"] = "redis",
+): Summary {
+  return { schemaVersion: 1, settings: settingsOf(parseFlags([]), 2, sharedTier, 0), without, with: cached };
 }
 
 describe("summarizePhase", () => {
@@ -147,6 +151,18 @@ describe("formatSummary", () => {
           .map((found) => found.length),
       ).size,
     ).toBe(1);
+  });
+
+  it.each([
+    ["redis", "answered from Redis", undefined],
+    ["host", "answered from the host tier", "two workers that share a host tier"],
+    [null, "answered from Redis", "one worker with its memory tier only"],
+  ] as const)("says which tier was shared: %s", (sharedTier, label, remark) => {
+    const phase = summarizePhase(result(), true);
+    const text = formatSummary(summaryOf(phase, phase, sharedTier));
+    expect(text).toContain(`\n${label} `);
+    expect(text.includes("No Redis")).toBe(remark !== undefined);
+    expect(text).toContain(remark ?? "");
   });
 
   it("has one column without the cache", () => {

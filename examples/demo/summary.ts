@@ -1,7 +1,9 @@
 import type { Flags } from "./flags.js";
-import type { WorkerCounters } from "./messages.js";
+import type { SharedPlace, WorkerCounters } from "./messages.js";
 import type { PhaseResult, WrongAfterQuiet } from "./phase.js";
 import type { StaleReport } from "./staleness.js";
+
+export type SharedTierKind = SharedPlace["kind"];
 
 /** Shares of the reads of cached things, by who answered; they add up to 1. */
 export interface HitRatios {
@@ -38,7 +40,7 @@ export interface Summary {
     readonly issues: number;
     readonly connections: number;
     readonly workers: number;
-    readonly sharedTier: "redis" | null;
+    readonly sharedTier: SharedTierKind | null;
     readonly keys: "zipf" | "trace";
     readonly tracePasses: number;
     readonly writes: number;
@@ -116,13 +118,25 @@ const QUIET_TEXT = "0.5 s";
 
 export function formatSummary(summary: Summary): string {
   const columns = summary.with === null ? [summary.without] : [summary.without, summary.with];
-  const rows = LINES.map(([label, show]) => [label, ...columns.map(show)]);
+  const rows = linesOf(summary.settings.sharedTier).map(([label, show]) => [label, ...columns.map(show)]);
   const head = ["", "without cache", "with cache"].slice(0, columns.length + 1);
   const table = formatTable([head, ...rows]);
   return [table, "", ...remarks(summary)].join("\n");
 }
 
-const LINES: readonly (readonly [label: string, show: (phase: PhaseSummary) => string])[] = [
+type Line = readonly [label: string, show: (phase: PhaseSummary) => string];
+
+const SHARED_NAMES: Readonly<Record<SharedTierKind, string>> = { redis: "Redis", host: "the host tier" };
+
+function linesOf(sharedTier: SharedTierKind | null): readonly Line[] {
+  const shared: Line = [
+    `answered from ${SHARED_NAMES[sharedTier ?? "redis"]}`,
+    (phase) => (phase.hitRatio === null ? "-" : percent(phase.hitRatio.shared)),
+  ];
+  return [...LINES_BEFORE, shared, ...LINES_AFTER];
+}
+
+const LINES_BEFORE: readonly Line[] = [
   ["requests", (phase) => `${whole(phase.requests)} in ${phase.seconds.toFixed(1)} s`],
   ["requests/s", (phase) => whole(phase.requestsPerSecond)],
   ["latency p50", (phase) => milliseconds(phase.latencyMs.p50)],
@@ -132,7 +146,9 @@ const LINES: readonly (readonly [label: string, show: (phase: PhaseSummary) => s
   ["source queries", (phase) => whole(phase.sourceQueries)],
   ["source queries per request", (phase) => phase.sourceQueriesPerRequest.toFixed(3)],
   ["answered from memory", (phase) => (phase.hitRatio === null ? "-" : percent(phase.hitRatio.memory))],
-  ["answered from Redis", (phase) => (phase.hitRatio === null ? "-" : percent(phase.hitRatio.shared))],
+];
+
+const LINES_AFTER: readonly Line[] = [
   ["answered from the source", (phase) => (phase.hitRatio === null ? "all" : percent(phase.hitRatio.source))],
   ["coalesced loads", (phase) => whole(phase.coalescedLoads)],
   ["CPU seconds of the workers", (phase) => phase.workerCpuSeconds.toFixed(1)],
@@ -169,7 +185,10 @@ function remarks({ without, with: cached, settings }: Summary): string[] {
     );
   }
   if (settings.sharedTier === null) {
-    lines.push("No Redis: one worker with its memory tier only.");
+    lines.push("No Redis and no host tier: one worker with its memory tier only.");
+  }
+  if (settings.sharedTier === "host") {
+    lines.push("No Redis: two workers that share a host tier, a file of this machine.");
   }
   if (settings.tracePasses > 0) {
     lines.push(
@@ -195,7 +214,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 export function settingsOf(
   flags: Flags,
   workers: number,
-  sharedTier: boolean,
+  sharedTier: SharedTierKind | null,
   tracePasses: number,
 ): Summary["settings"] {
   return {
@@ -203,7 +222,7 @@ export function settingsOf(
     issues: flags.issues,
     connections: flags.connections,
     workers,
-    sharedTier: sharedTier ? "redis" : null,
+    sharedTier,
     keys: flags.trace === undefined ? "zipf" : "trace",
     tracePasses,
     writes: flags.writes,

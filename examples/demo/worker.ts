@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createApi } from "../tracker/api.js";
 import type { CachedTracker } from "../tracker/cached.js";
@@ -12,10 +13,19 @@ const REPORT_EVERY = 250;
 /** Longer than any pause of the load: the driver's idle connection must not be closed as it sends. */
 const KEEP_ALIVE = 60_000;
 
+let hostFolder: string | undefined;
+let stopping = false;
+
 // Ctrl-C reaches the whole group; the driver decides when its workers end. Its death ends them too.
 process.on("SIGINT", () => undefined);
 process.on("SIGHUP", () => undefined);
-process.on("disconnect", () => process.exit());
+process.on("disconnect", () => {
+  // The driver was killed: nobody else is left to do it.
+  if (!stopping && hostFolder !== undefined) {
+    rmSync(hostFolder, { recursive: true, force: true });
+  }
+  process.exit();
+});
 process.once("message", (message: ToWorker) => {
   if (message.type === "start") {
     start(message.settings).catch((error: unknown) => {
@@ -42,6 +52,7 @@ async function start(settings: WorkerSettings): Promise<void> {
       report(true);
     }
     if (message.type === "stop") {
+      stopping = true;
       api.closeAllConnections();
       api.close();
       void Promise.allSettled([cached?.close(), database.close()]).then(() => process.disconnect());
@@ -57,8 +68,17 @@ async function start(settings: WorkerSettings): Promise<void> {
 
 async function openCache(source: Tracker, settings: NonNullable<WorkerSettings["cache"]>): Promise<CachedTracker> {
   // Only here: a worker without a cache pays nothing for it.
-  const { openCachedTracker } = await import("../tracker/cached.js");
-  return openCachedTracker(source, settings);
+  const { cachedTracker, MAX_STALENESS, openCachedTracker } = await import("../tracker/cached.js");
+  const { name, shared } = settings;
+  if (shared?.kind !== "host") {
+    return openCachedTracker(source, { name, redisUrl: shared?.url });
+  }
+  hostFolder = shared.folder;
+  const { createCache, memory } = await import("../../src/index.js");
+  const { lmdb } = await import("../../src/lmdb/index.js");
+  const tiers = [memory(), lmdb({ path: shared.folder })];
+  const cache = createCache({ name, tiers, shared: { maxStaleness: MAX_STALENESS } });
+  return { cache, tracker: cachedTracker(cache, source), close: () => cache.close() };
 }
 
 function countersOf(sourceQueries: number, cached: CachedTracker | undefined): WorkerCounters {

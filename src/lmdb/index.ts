@@ -1,0 +1,1 @@
+export { lmdb, LMDB_DEFAULTS, type LmdbOptions } from "./lmdb.js";

@@ -2,7 +2,12 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 import { TallyReporter } from "./scripts/tally-reporter.js";
 
 // What starts real servers: it may take longer, and needs them on this machine.
-const integration = ["test/integration/**/*.test.ts", "examples/**/*.test.ts", "scripts/servers/**/*.test.ts"];
+const integration = [
+  "test/integration/**/*.test.ts",
+  "test/faults/**/*.test.ts",
+  "examples/**/*.test.ts",
+  "scripts/servers/**/*.test.ts",
+];
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -17,7 +22,7 @@ const config: ViteUserConfig = defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
           exclude: integration,
-          testTimeout: 10_000,
+          testTimeout: 30_000,
           hookTimeout: 10_000,
         },
       },
@@ -26,7 +31,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "integration",
           include: integration,
-          globalSetup: ["test/support/redis-server.ts"],
+          globalSetup: ["test/support/redis-server.ts", "test/support/memcached-server.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

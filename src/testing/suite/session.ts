@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { LogRecord, Mark } from "../../invalidation/record.js";
 import type { LeaseAnswer, LogSignal, SharedTier, StoredValue } from "../../tiers/shared.js";
-import type { SharedTierBounds, SharedTierServer, TestRunner } from "../shared-tier-suite.js";
+import type { SharedTierBounds, SharedTierLack, SharedTierServer, TestRunner } from "../shared-tier-suite.js";
 
 /** Long enough that nothing expires while a test runs. */
 export const LONG = 600_000;
@@ -11,6 +11,12 @@ export interface Session {
   readonly server: SharedTierServer;
   /** Another process's connection. @default cache "suite" */
   open(cacheName?: string, bounds?: SharedTierBounds): Promise<SharedTier>;
+  /** A time to live that is over after `lapse`; milliseconds. */
+  readonly short: number;
+  /** Lets what lives `short` run out. */
+  lapse(): Promise<void>;
+  /** Whether the tier need not do it. */
+  lacks(what: SharedTierLack): boolean;
   /** Waits, bounded, until it is so. */
   until(what: string, condition: () => boolean): Promise<void>;
 }
@@ -34,8 +40,12 @@ async function inSession(open: OpenServer, run: (session: Session) => Promise<vo
   const tiers: SharedTier[] = [];
   try {
     await server.flush();
+    const short = server.shortest ?? 20;
     await run({
       server,
+      short,
+      lapse: () => server.pass(short + (server.lingers ?? 20)),
+      lacks: (what) => server.lacks?.includes(what) ?? false,
       async open(cacheName = "suite", bounds) {
         const tier = await server.open(cacheName, bounds);
         tiers.push(tier);

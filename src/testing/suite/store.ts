@@ -124,15 +124,15 @@ export function storeTests(open: OpenServer, runner: TestRunner): void {
       const tier = await session.open();
       await tier.store.put(
         [
-          { key: "short", value: entry(1), ttl: 20 },
+          { key: "short", value: entry(1), ttl: session.short },
           { key: "fraction", value: entry(2), ttl: 0.5 },
           { key: "long", value: entry(3), ttl: LONG },
         ],
         "me",
       );
       assertWon(await acquire(tier, "filled", "t"));
-      await tier.leases.fill("filled", "t", entry(4), 20);
-      await session.server.pass(40);
+      await tier.leases.fill("filled", "t", entry(4), session.short);
+      await session.lapse();
       const { values } = await tier.store.read(["short", "fraction", "filled", "long"]);
       assert.deepEqual(values.slice(0, 3), [undefined, undefined, undefined]);
       assertBytes(values[3], entry(3));
@@ -175,9 +175,9 @@ export function storeTests(open: OpenServer, runner: TestRunner): void {
 
     test("a soft invalidation does not lengthen an entry's life", async (session) => {
       const tier = await session.open();
-      await tier.store.put([{ key: "a", value: entry(1), ttl: 30 }], "me");
+      await tier.store.put([{ key: "a", value: entry(1), ttl: session.short }], "me");
       await tier.store.invalidate(keyMarks("a"), true, "me");
-      await session.server.pass(60);
+      await session.lapse();
       await assertStored(tier, "a", undefined);
     });
 

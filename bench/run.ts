@@ -82,7 +82,7 @@ async function compile(folder: string): Promise<void> {
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions,
-    files: [join(root, "bench/main.ts")],
+    files: [join(root, "bench/main.ts"), join(root, "bench/shared/lmdb-neighbour.ts")],
     include: [],
   };
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));

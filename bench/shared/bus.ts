@@ -11,8 +11,8 @@ const SUBSCRIBERS = 100;
  * An invalidation that nobody else hears, and one that a hundred caches of this process hear and apply: the hundredth part
  * of the difference is what one message costs one subscriber.
  */
-export async function bus({ plan, redis }: Setting): Promise<CaseResult[]> {
-  const rooms = openRooms(await redis());
+export async function bus(setting: Setting): Promise<CaseResult[]> {
+  const rooms = openRooms(await setting.redis());
   const client = await rooms.nodeRedis();
   const alone = cacheOn(client, "alone");
   const writer = cacheOn(client, "crowd");
@@ -32,7 +32,7 @@ export async function bus({ plan, redis }: Setting): Promise<CaseResult[]> {
           },
         },
       ],
-      plan,
+      setting.plan,
     );
     const [nobody, everybody] = measured.map(
       ({ perRound }) => perRound.toSorted((a, b) => a - b)[perRound.length >> 1] ?? 0,

@@ -10,8 +10,8 @@ const CONCURRENCIES = [1, 64];
  * A key that is nowhere: read, lease, load, fill. The bare client reads, loads and sets, without a lease: nothing keeps
  * two processes from loading at once or a late one from storing what was invalidated.
  */
-export async function fill({ plan, redis }: Setting): Promise<CaseResult[]> {
-  const rooms = openRooms(await redis());
+export async function fill(setting: Setting): Promise<CaseResult[]> {
+  const rooms = openRooms(await setting.redis());
   const plain = await rooms.nodeRedis();
   const cache = cacheOn(await rooms.nodeRedis());
   try {
@@ -31,7 +31,7 @@ export async function fill({ plan, redis }: Setting): Promise<CaseResult[]> {
           { name: "client.get, client.set", run: (operations) => byTurns(operations, concurrency, bare) },
           { name: "cache.getOrLoad", run: (operations) => byTurns(operations, concurrency, ours) },
         ],
-        plan,
+        setting.plan,
       );
       results.push(caseResult(`fill, ${concurrency} at once`, `a cold key, loaded and stored, ${BYTES} B`, measured));
     }

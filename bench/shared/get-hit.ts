@@ -7,8 +7,8 @@ import { byTurns, BYTES, cacheOn, cycle, KEYS, row } from "./rows.js";
 const CONCURRENCIES = [1, 64, 512];
 
 /** A hit in Redis without memory before it, so many at once: CPU time of this process, not of the server. */
-export async function getHit({ plan, redis }: Setting): Promise<CaseResult[]> {
-  const rooms = openRooms(await redis());
+export async function getHit(setting: Setting): Promise<CaseResult[]> {
+  const rooms = openRooms(await setting.redis());
   const plain = await rooms.nodeRedis();
   const cache = cacheOn(await rooms.nodeRedis());
   try {
@@ -26,7 +26,7 @@ export async function getHit({ plan, redis }: Setting): Promise<CaseResult[]> {
           },
           { name: "cache.get", run: (operations) => byTurns(operations, concurrency, () => cache.get(ours())) },
         ],
-        plan,
+        setting.plan,
       );
       results.push(caseResult(`get-hit, ${concurrency} at once`, `a hit in Redis, ${BYTES} B`, measured));
     }

@@ -7,8 +7,8 @@ import { BYTES, cacheOn, KEYS, row } from "./rows.js";
 const MANY = 100;
 
 /** A hundred entries in one call. */
-export async function getMany({ plan, redis }: Setting): Promise<CaseResult[]> {
-  const rooms = openRooms(await redis());
+export async function getMany(setting: Setting): Promise<CaseResult[]> {
+  const rooms = openRooms(await setting.redis());
   const plain = await rooms.nodeRedis();
   const cache = cacheOn(await rooms.nodeRedis());
   try {
@@ -31,7 +31,7 @@ export async function getMany({ plan, redis }: Setting): Promise<CaseResult[]> {
           },
         },
       ],
-      plan,
+      setting.plan,
     );
     return [caseResult("get-many", `${MANY} entries of ${BYTES} B in one call`, measured)];
   } finally {

@@ -11,14 +11,14 @@ const FEW = 1_000;
  * the server spends on one invalidation (its own account of the script, in microseconds), and the longest that a PING of
  * somebody else takes while invalidations run, against the longest while none do (milliseconds).
  */
-export async function invalidateTag({ plan, quick, redis }: Setting): Promise<CaseResult[]> {
-  const rooms = openRooms(await redis());
+export async function invalidateTag(setting: Setting): Promise<CaseResult[]> {
+  const rooms = openRooms(await setting.redis());
   const client = await rooms.nodeRedis();
   const somebody = await rooms.nodeRedisBeside();
   const few = cacheOn(client, "few");
   const many = cacheOn(client, "many");
   const counts: Record<string, Record<string, number>> = {};
-  const million = quick ? 100_000 : 1_000_000;
+  const million = setting.quick ? 100_000 : 1_000_000;
   try {
     await populate(few, FEW);
     await populate(many, million);
@@ -33,11 +33,15 @@ export async function invalidateTag({ plan, quick, redis }: Setting): Promise<Ca
         for (let left = operations; left > 0; left -= 1) await cache.invalidate({ tag: "all" });
       },
     }));
-    const measured = await interleave(contenders, plan);
-    for (const { name, run } of contenders) {
+    const measured = await interleave(contenders, setting.plan);
+    for (const contender of contenders) {
       await client.sendCommand(["CONFIG", "RESETSTAT"]);
-      const busy = await worstPing(somebody, () => run(300));
-      counts[name] = { "server us": await scriptMicros(client), "ping ms": round(busy), "idle ping ms": round(idle) };
+      const busy = await worstPing(somebody, () => contender.run(300));
+      counts[contender.name] = {
+        "server us": await scriptMicros(client),
+        "ping ms": round(busy),
+        "idle ping ms": round(idle),
+      };
     }
     return [
       caseResult(
@@ -67,10 +71,12 @@ async function populate(cache: ReturnType<typeof cacheOn>, count: number): Promi
 
 /** The longest of the PINGs sent one after the other while something goes on, at least fifty; milliseconds. */
 async function worstPing(client: NodeRedis, during: () => Promise<unknown>): Promise<number> {
-  let running = true;
-  const work = during().finally(() => (running = false));
+  const state = { running: true };
+  const work = during().finally(() => {
+    state.running = false;
+  });
   let worst = 0;
-  for (let pings = 0; running || pings < 50; pings += 1) {
+  for (let pings = 0; state.running || pings < 50; pings += 1) {
     const sent = performance.now();
     await client.ping();
     worst = Math.max(worst, performance.now() - sent);
@@ -81,7 +87,7 @@ async function worstPing(client: NodeRedis, during: () => Promise<unknown>): Pro
 
 /** Microseconds of the server for one script since the statistics were reset. */
 async function scriptMicros(client: NodeRedis): Promise<number> {
-  const text = String(await client.sendCommand(["INFO", "commandstats"]));
+  const text = await client.info("commandstats");
   const found = /cmdstat_evalsha:.*?usec_per_call=([\d.]+)/.exec(text);
   return round(Number(found?.[1] ?? Number.NaN));
 }

@@ -3,7 +3,9 @@ import { bus } from "./bus.js";
 import { fill } from "./fill.js";
 import { getHit } from "./get-hit.js";
 import { getMany } from "./get-many.js";
+import { hostTier } from "./lmdb.js";
 import { invalidateTag } from "./invalidate-tag.js";
+import { values } from "./values.js";
 
 /** What the shared tier costs, against the bare client. */
 export const shared: Suite = {
@@ -12,4 +14,6 @@ export const shared: Suite = {
   fill,
   "invalidate-tag": invalidateTag,
   bus,
+  values,
+  lmdb: hostTier,
 };

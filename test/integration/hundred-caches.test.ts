@@ -41,11 +41,16 @@ it("a hundred caches, each with a connection of its own, load a cold key once be
 });
 
 it("what one of them invalidates is gone from the memory of all", async () => {
-  const targets = [{ key: "k" }, { tag: "t" }, { prefix: "p:" }, { pattern: "q:*" }, { all: true }] as const;
-  for (const [turn, target] of targets.entries()) {
+  const targets = [
+    { key: "k", target: { key: "k" } },
+    { key: "k", target: { tag: "t" } },
+    { key: "p:1", target: { prefix: "p:" } },
+    { key: "q:1", target: { pattern: "q:*" } },
+    { key: "k", target: { all: true } },
+  ] as const;
+  for (const [turn, { key, target }] of targets.entries()) {
     const writer = caches[turn * 17] as Cache;
-    for (const key of ["k", "p:1", "q:1"]) await writer.set(key, turn, { tags: ["t"] });
-    const key = "prefix" in target ? "p:1" : "pattern" in target ? "q:1" : "k";
+    for (const stored of ["k", "p:1", "q:1"]) await writer.set(stored, turn, { tags: ["t"] });
     expect(new Set(await Promise.all(caches.map((cache) => cache.get(key))))).toEqual(new Set([turn]));
     await writer.invalidate(target);
     await eventually(() => expect(caches.filter((cache) => cache.peek(key) !== undefined).length).toBe(0));

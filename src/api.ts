@@ -2,7 +2,7 @@ import type { Duration } from "./duration.js";
 import type { CacheEvent, CacheEventType } from "./events.js";
 import type { KeyInput, ScopeInput } from "./keys.js";
 import type { PatternInput } from "./patterns.js";
-import type { EntryPolicy, CacheOptions } from "./options.js";
+import type { CacheOptions, CompressionOptions, EntryPolicy } from "./options.js";
 import type { CacheStats } from "./stats.js";
 import type { Explanation } from "./explain.js";
 
@@ -206,6 +206,20 @@ export interface EntityDefinition<Id extends KeyInput, T> extends EntryPolicy {
    * `belongsTo: { project: (issue) => issue.projectId }`
    */
   belongsTo?: Readonly<Record<string, (value: T) => KeyInput | null | undefined>> | undefined;
+  /** As the cache's, for this entity's values. @default the cache's */
+  compression?: boolean | CompressionOptions | undefined;
+  /**
+   * What of the value is encrypted in a shared tier, with the first of the cache's `encryption.keys`: all of it, or these
+   * fields of a plain object (the others stay readable there; a value that is no plain object is encrypted whole).
+   */
+  encrypt?: true | readonly string[] | undefined;
+  /** Fields that must never lie readable in a shared tier: each must be in `encrypt` or in `exclude`. */
+  sensitive?: readonly string[] | undefined;
+  /**
+   * Fields that this entity never keeps and never gives, in no tier: taken out of what a loader or a write brings (a
+   * plain object, or those in an array) before anything else sees it. `T` is left as it is: declare them optional.
+   */
+  exclude?: readonly string[] | undefined;
 }
 
 export interface ScopedEntityDefinition<Id extends KeyInput, T> extends EntityDefinition<Id, T> {

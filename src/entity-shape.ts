@@ -2,6 +2,8 @@ import { crc32 } from "node:zlib";
 
 import type { EntityDefinition, ScopedEntityDefinition, StandardResult } from "./api.js";
 import type { Engine } from "./engine.js";
+import { without } from "./entries/fields.js";
+import type { EntryForm } from "./entries/form.js";
 import { CacheError } from "./errors.js";
 import type { KeyInput } from "./keys.js";
 import type { LoadSpec } from "./load/loads.js";
@@ -49,6 +51,10 @@ const FIELDS: readonly string[] = [
   "tags",
   "belongsTo",
   "scope",
+  "compression",
+  "encrypt",
+  "sensitive",
+  "exclude",
 ];
 /**
  * Checks a definition and enters it; with the scope's name, if it has one.
@@ -120,15 +126,30 @@ export class Shape<Id extends KeyInput, T> {
   readonly counters: Counters;
   readonly fingerprint: number;
   readonly accept: LoadSpec["accept"];
+  readonly form: EntryForm;
+  readonly #exclude: readonly string[];
 
   constructor(home: EntityHome, definition: EntityDefinition<Id, T>) {
     this.home = home;
     this.definition = definition;
     this.version = definition.version ?? 1;
     this.policy = resolvePolicy(home.policy, definition, home.presets);
+    this.form = home.engine.forms.of(definition);
     this.counters = home.engine.recorder.counters(definition.name);
     this.fingerprint = crc32(`${definition.name}:${this.version}`);
-    this.accept = acceptor(definition);
+    this.accept = acceptor(definition, (value) => this.kept(value));
+    this.#exclude = [...(definition.exclude ?? [])];
+  }
+
+  /** A value that a loader or a writer brings, without the fields that are excluded. */
+  kept(value: T): T {
+    return this.#exclude.length === 0 ? value : (without(value, this.#exclude) as T);
+  }
+
+  /** As `kept`, of what a loader returned; a value that is there at once stays so. */
+  keptOf(loaded: T | PromiseLike<T>): T | PromiseLike<T> {
+    if (this.#exclude.length === 0) return loaded;
+    return isThenable(loaded) ? loaded.then((value) => this.kept(value)) : this.kept(loaded);
   }
 
   resolve(options: EntryPolicy): ResolvedPolicy {
@@ -150,12 +171,15 @@ function schemaError(schema: unknown): CacheError {
 }
 
 /** Checks a value that comes from the shared tier; one that the schema refuses gets one chance by `migrate`. */
-function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): LoadSpec["accept"] {
+function acceptor<Id extends KeyInput, T>(
+  definition: EntityDefinition<Id, T>,
+  kept: (value: T) => T,
+): LoadSpec["accept"] {
   const { schema, migrate } = definition;
   if (schema === undefined) return undefined;
   const check = async (value: unknown): Promise<{ readonly value: unknown } | undefined> => {
     const result: StandardResult<T> = await schema["~standard"].validate(value);
-    return result.issues === undefined ? { value: result.value } : undefined;
+    return result.issues === undefined ? { value: kept(result.value) } : undefined;
   };
   return async (value) => {
     try {
@@ -168,6 +192,10 @@ function acceptor<Id extends KeyInput, T>(definition: EntityDefinition<Id, T>): 
       return undefined;
     }
   };
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function isFunctions(value: unknown): boolean {

@@ -15,7 +15,6 @@ import type {
 import type { WriteSpec } from "./write/writes.js";
 import { CacheError } from "./errors.js";
 import { declareEntity, type EntityHome, type Shape } from "./entity-shape.js";
-import { plainForm } from "./entries/form.js";
 import { explain } from "./explain-key.js";
 import type { Explanation } from "./explain.js";
 import type { Mark } from "./invalidation/record.js";
@@ -110,7 +109,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       counters: shape.counters,
       fingerprint: shape.fingerprint,
       accept: shape.accept,
-      form: plainForm,
+      form: shape.form,
       load: () => this.#unloadable(),
       gated: true,
       tags: [inNamespace(home.namespace, entityTag(definition.name))],
@@ -213,7 +212,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   async set(id: Id, value: T, options: SetOptions = NO_OPTIONS): Promise<void> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    await engine.writes.set([[this.#path(id), value]], this.#writeSpec(id, options));
+    await engine.writes.set([[this.#path(id), this.#shape.kept(value)]], this.#writeSpec(id, options));
     await this.#invalidateNeighbours(id);
   }
 
@@ -229,7 +228,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
     if (typeof write !== "function") throw optionError("write", "a function", write);
-    const value = (await engine.writes.through(this.#path(id), write, this.#writeSpec(id, options))) as T;
+    const committed = async (): Promise<T> => this.#shape.kept(await write());
+    const value = (await engine.writes.through(this.#path(id), committed, this.#writeSpec(id, options))) as T;
     await this.#invalidateNeighbours(id);
     return value;
   }
@@ -291,7 +291,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     options: LoadOptions,
   ): Promise<T> {
     const { engine } = this.#shape.home;
-    const load = (context: LoadContext): unknown => loader(this.#inScope(context));
+    const load = (context: LoadContext): unknown => this.#shape.keptOf(loader(this.#inScope(context)));
     const spec = this.#loadSpec(options, id, load);
     if (options.forceFresh !== true) return engine.loads.get(path, spec, options) as Promise<T>;
     return engine.markStale([path]).then(() => engine.loads.fresh(path, spec, options)) as Promise<T>;
@@ -317,10 +317,12 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       ttl: (id, ttl) => context.ttl(at(id), ttl),
       scope: this.#scope,
     });
-    if (Array.isArray(values)) return values;
+    if (Array.isArray(values)) return (values as readonly T[]).map((value) => this.#shape.kept(value));
     if (!(values instanceof Map))
       throw new CacheError("ERR_CACHE_LOAD", `Expected \`loadMany\` of ${this.name} to return an array or a map`);
-    return new Map(missing.map((index) => [index, (values as ReadonlyMap<Id, T>).get(ids[index] as Id)]));
+    return new Map(
+      missing.map((index) => [index, this.#shape.kept((values as ReadonlyMap<Id, T>).get(ids[index] as Id) as T)]),
+    );
   }
 
   #loadSpec(options: LoadOptions, id: Id | undefined, load: LoadSpec["load"] | undefined): LoadSpec {

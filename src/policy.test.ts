@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 
 import { createCache } from "./cache.js";
 import { toMilliseconds } from "./duration.js";
+import { COMPRESSION_DEFAULTS, resolveCompression } from "./entries/compress.js";
+import { resolveEncryption } from "./entries/encrypt.js";
 import { MAX_KEY_LENGTH } from "./keys.js";
 import {
   DEFAULT_POLICY,
@@ -69,6 +71,21 @@ describe("the defaults are what the docs of the options say", () => {
     expect(settings.breakerFailures).toBe(read(docs["breakerFailures"]));
     expect(docs["maxStaleness"]).toMatch(/^none/);
     expect(settings.maxStaleness).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("of compression and encryption", () => {
+    const docs = documented("CompressionOptions");
+    expect(Object.keys(docs).sort()).toEqual(Object.keys(COMPRESSION_DEFAULTS).sort());
+    expect(read(docs["algorithm"])).toBe(COMPRESSION_DEFAULTS.algorithm);
+    expect(read(docs["threshold"])).toBe(COMPRESSION_DEFAULTS.threshold);
+    const cache = documented("CacheOptions");
+    expect(read(cache["compression"])).toBe(false);
+    expect(resolveCompression(undefined, undefined)).toBeUndefined();
+    expect(cache["encryption"]).toBe("none");
+    expect(resolveEncryption("cache", undefined)).toBeUndefined();
+    expect(read(documented("EncryptionOptions")["entries"])).toBe("declared");
+    const keys = [{ id: "k", secret: new Uint8Array(32) }];
+    expect(resolveEncryption("cache", { keys })?.all).toBe(false);
   });
 
   it("of memory", () => {

@@ -13,7 +13,7 @@ import type { EntryFields } from "./entry.js";
  *   3   1  soft-stale: 0 or 1. The tier sets it in place, so it is outside the checksum
  *   4   8  stamp: different for every fill
  *   12  4  checksum: CRC-32 of bytes 16 to the end, continued over bytes 0–2 and 4–11
- *   16  4  flags
+ *   16  4  flags: 1 sliding, 2 it has an etag, 4 compressed, 8 encrypted
  *   20  4  fingerprint, u32
  *   24  8  created, float64: wall-clock milliseconds
  *   32  8  ttl                    ┐
@@ -21,14 +21,25 @@ import type { EntryFields } from "./entry.js";
  *   48  8  staleIfError           │
  *   56  8  loadCost               ┘
  *   64  8  position, float64: an integer
- *   72     tags (array of text), etag (text, if its flag is set), value: one codec sequence (codec/format.ts)
+ *   72     the body
+ *
+ * A plain body is one codec sequence (codec/format.ts): tags (array of text), etag (text, if its flag is set), value.
+ * A compressed one is a block (compress.ts) that holds this sequence. An encrypted one (encrypt.ts) holds either all of what it
+ * would be otherwise, compressed or not, or some of the value's fields with the tags and the etag:
+ *
+ *   all:     72  head of the encryption | encrypted: sequence or block | 16 bytes tag
+ *   fields:  72  head of the encryption | open part: its length, then the value with `undefined` in the place of each
+ *            encrypted field, as a sequence of one or (flag 4) a block | encrypted: tags, etag, object of the
+ *            fields, one sequence | 16 bytes tag
  *
  * Shared tiers rely on bytes 3 and 4–11 being what and where they are, in every version. The checksum tells torn
  * and mixed-up bytes; it is no protection against somebody who means it (a CRC can be made to fit): decoding is safe
- * for any bytes, and keeping others from writing entries is the work of encryption.
+ * for any bytes, and keeping others from writing entries is the work of encryption, whose tag covers everything but
+ * byte 3 and the checksum. An encrypted entry has the checksum all the same, over what is stored: it costs a sixth of a
+ * microsecond for a KB, whoever has no key can tell a torn entry by it, and who has one can tell torn from forged.
  *
- * Compression, encryption and chunks will each set a reserved flag and change what follows byte 72. A reader that
- * does not know a flag takes the entry for one of a newer version: a miss.
+ * Flag 16 is reserved for a list of chunks stored under other keys. A reader that does not know a flag takes the entry for
+ * one of a newer version: a miss.
  */
 
 /** A tier may set this byte of a stored envelope to 1: the entry is stale from then on. */
@@ -40,17 +51,19 @@ export const STAMP_LENGTH: number = 8;
 const MAGIC_0 = 0x74;
 const MAGIC_1 = 0xc5;
 const VERSION = 1;
-const CHECKSUM_OFFSET = 12;
-const COVERED_OFFSET = 16;
-const HEADER_LENGTH = 72;
+export const CHECKSUM_OFFSET: number = 12;
+/** Where what the checksum covers goes on behind it. */
+export const COVERED_OFFSET: number = 16;
+const FLAGS_OFFSET = 16;
+/** Where the body begins. */
+export const HEADER_LENGTH: number = 72;
 
 const FLAG_SLIDING = 1 << 0;
 const FLAG_ETAG = 1 << 1;
-/*
- * Reserved: 1 << 2 the part from byte 72 on is compressed, 1 << 3 it is encrypted, 1 << 4 it is a list of chunks
- * stored under other keys.
- */
-const KNOWN_FLAGS = FLAG_SLIDING | FLAG_ETAG;
+export const FLAG_COMPRESSED: number = 1 << 2;
+export const FLAG_ENCRYPTED: number = 1 << 3;
+const TRANSFORMED = FLAG_COMPRESSED | FLAG_ENCRYPTED;
+const KNOWN_FLAGS = FLAG_SLIDING | FLAG_ETAG | TRANSFORMED;
 
 /** An entry as read from a shared tier. */
 export interface Envelope extends EntryFields {
@@ -61,28 +74,54 @@ export interface Envelope extends EntryFields {
 }
 
 /**
- * The bytes of an entry for a shared tier, not soft-stale.
+ * The bytes of an entry for a shared tier, not soft-stale, with a plain body.
  *
  * @param createdWall wall-clock milliseconds of its creation.
  * @throws CacheError `ERR_CACHE_VALUE` when the value cannot be stored, or a field has what no entry has (a stamp of another
  *   length, a negative time).
  */
 export function encodeEnvelope(fields: EntryFields, createdWall: number): Uint8Array {
-  const parts = fields.etag === undefined ? [fields.tags, fields.value] : [fields.tags, fields.etag, fields.value];
-  if (fields.stamp.length !== STAMP_LENGTH || !isPossible(fields, createdWall)) {
-    throw new CacheError(
-      "ERR_CACHE_VALUE",
-      "Expected a stamp of 8 bytes, times of 0 or more and an integer fingerprint and position",
-    );
-  }
-  const bytes = encodeValues(HEADER_LENGTH, parts);
+  const bytes = encodeBody(fields, createdWall);
   const view = viewOf(bytes);
+  writeHeader(bytes, fields, createdWall, 0, view);
+  writeChecksum(bytes, view);
+  return bytes;
+}
+
+/** A plain body behind room for its header. @throws CacheError as `encodeEnvelope` does. */
+export function encodeBody(fields: EntryFields, createdWall: number): Uint8Array {
+  checkFields(fields, createdWall);
+  const { tags, etag, value } = fields;
+  return encodeValues(HEADER_LENGTH, etag === undefined ? [tags, value] : [tags, etag, value]);
+}
+
+/** @throws CacheError `ERR_CACHE_VALUE` when a field has what no entry has. */
+export function checkFields(fields: EntryFields, createdWall: number): void {
+  if (fields.stamp.length === STAMP_LENGTH && isPossible(fields, createdWall)) return;
+  throw new CacheError(
+    "ERR_CACHE_VALUE",
+    "Expected a stamp of 8 bytes, times of 0 or more and an integer fingerprint and position",
+  );
+}
+
+/** Writes all of the header but the checksum. `flags` says what was made of the body. */
+export function writeHeader(
+  bytes: Uint8Array,
+  fields: EntryFields,
+  createdWall: number,
+  flags: number,
+  view: DataView = viewOf(bytes),
+): void {
   bytes[0] = MAGIC_0;
   bytes[1] = MAGIC_1;
   bytes[2] = VERSION;
   bytes[SOFT_STALE_OFFSET] = 0;
   bytes.set(fields.stamp, STAMP_OFFSET);
-  view.setUint32(16, (fields.sliding ? FLAG_SLIDING : 0) | (fields.etag === undefined ? 0 : FLAG_ETAG), true);
+  view.setUint32(
+    FLAGS_OFFSET,
+    flags | (fields.sliding ? FLAG_SLIDING : 0) | (fields.etag === undefined ? 0 : FLAG_ETAG),
+    true,
+  );
   view.setUint32(20, fields.fingerprint, true);
   view.setFloat64(24, createdWall, true);
   view.setFloat64(32, fields.ttl, true);
@@ -90,27 +129,55 @@ export function encodeEnvelope(fields: EntryFields, createdWall: number): Uint8A
   view.setFloat64(48, fields.staleIfError, true);
   view.setFloat64(56, fields.loadCost, true);
   view.setFloat64(64, fields.position, true);
+}
+
+/** The last thing done to an entry's bytes. */
+export function writeChecksum(bytes: Uint8Array, view: DataView = viewOf(bytes)): void {
   view.setUint32(CHECKSUM_OFFSET, checksumOf(bytes), true);
-  return bytes;
 }
 
 /**
- * The entry in these bytes. Nothing in it shares memory with them, so they may be a pooled buffer's.
+ * The entry in these bytes, whose body is plain. Nothing in it shares memory with them, so they may be a pooled buffer's.
  *
- * @throws CacheError `ERR_CACHE_CORRUPT` for anything but a whole entry of this format version: foreign, torn, changed in any
- *   bit (but the soft-stale flag's), or written by a newer release.
+ * @throws CacheError `ERR_CACHE_CORRUPT` for anything but a whole plain entry of this format version: foreign, torn, changed in
+ *   any bit (but the soft-stale flag's), compressed, encrypted, or written by a newer release.
  */
 export function decodeEnvelope(bytes: Uint8Array, options?: DecodeOptions): Envelope {
   const view = viewOf(bytes);
   const flags = checkedFlags(bytes, view);
+  if ((flags & TRANSFORMED) !== 0) throw unreadable("a compressed or encrypted one where only a plain one is read");
+  return asEnvelope(bytes, flags, decodeValues(bytes, HEADER_LENGTH, countOf(flags), options), view);
+}
+
+/** Whether the body is said to be plain, whatever else these bytes are. */
+export function isPlain(bytes: Uint8Array): boolean {
+  return ((bytes[FLAGS_OFFSET] ?? 0) & TRANSFORMED) === 0;
+}
+
+/** The entry whose header begins `header` and whose plain body is `body`. */
+export function decodeBody(header: Uint8Array, flags: number, body: Uint8Array): Envelope {
+  return asEnvelope(header, flags, decodeValues(body, 0, countOf(flags)));
+}
+
+/** How many values the sequence of a plain body has. */
+export function countOf(flags: number): number {
+  return (flags & FLAG_ETAG) === 0 ? 2 : 3;
+}
+
+/** The entry of a header and of what its body says: tags, perhaps an etag, the value. */
+export function asEnvelope(
+  header: Uint8Array,
+  flags: number,
+  parts: readonly unknown[],
+  view: DataView = viewOf(header),
+): Envelope {
   const hasEtag = (flags & FLAG_ETAG) !== 0;
-  const parts = decodeValues(bytes, HEADER_LENGTH, hasEtag ? 3 : 2, options);
   const tags = parts[0];
   const etag = hasEtag ? parts[1] : undefined;
   if (!isTexts(tags) || (hasEtag && typeof etag !== "string")) throw corrupt("tags or an etag that are not text");
   const envelope = {
     value: parts[parts.length - 1],
-    stamp: copyBytes(bytes.subarray(STAMP_OFFSET, STAMP_OFFSET + STAMP_LENGTH)),
+    stamp: copyBytes(header.subarray(STAMP_OFFSET, STAMP_OFFSET + STAMP_LENGTH)),
     ttl: view.getFloat64(32, true),
     staleWhileRevalidate: view.getFloat64(40, true),
     staleIfError: view.getFloat64(48, true),
@@ -122,7 +189,7 @@ export function decodeEnvelope(bytes: Uint8Array, options?: DecodeOptions): Enve
     etag: etag as string | undefined,
     sliding: (flags & FLAG_SLIDING) !== 0,
     createdWall: view.getFloat64(24, true),
-    softStale: bytes[SOFT_STALE_OFFSET] === 1,
+    softStale: header[SOFT_STALE_OFFSET] === 1,
   };
   if (!isPossible(envelope, envelope.createdWall)) throw corrupt("a time or position that no entry has");
   return envelope;
@@ -165,15 +232,20 @@ function stamps(): () => Uint8Array {
   };
 }
 
-function checkedFlags(bytes: Uint8Array, view: DataView): number {
+/**
+ * The flags of a whole entry of this format version.
+ *
+ * @throws CacheError `ERR_CACHE_CORRUPT` for any other bytes, as far as their header and checksum tell.
+ */
+export function checkedFlags(bytes: Uint8Array, view: DataView = viewOf(bytes)): number {
   if (!isOurs(bytes)) throw corrupt("foreign bytes");
-  if (bytes[2] !== VERSION) throw corrupt(`format version ${bytes[2]}, and this release reads version ${VERSION}`);
+  if (bytes[2] !== VERSION) throw unreadable(`format version ${bytes[2]}, and this release reads version ${VERSION}`);
   if (bytes.length < HEADER_LENGTH) throw corrupt("too few bytes");
   if ((bytes[SOFT_STALE_OFFSET] as number) > 1) throw corrupt("a soft-stale flag that is neither 0 nor 1");
   if (view.getUint32(CHECKSUM_OFFSET, true) !== checksumOf(bytes))
     throw corrupt("bytes that do not match their checksum");
-  const flags = view.getUint32(16, true);
-  if ((flags & ~KNOWN_FLAGS) !== 0) throw corrupt("flags of a newer release");
+  const flags = view.getUint32(FLAGS_OFFSET, true);
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw unreadable("flags of a newer release");
   return flags;
 }
 
@@ -210,6 +282,24 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function corrupt(what: string): CacheError {
-  return new CacheError("ERR_CACHE_CORRUPT", `Expected an entry's bytes, got ${what}`);
+/** The error for bytes that are no entry; says what they are instead. */
+export function corrupt(what: string, cause?: unknown): CacheError {
+  return new CacheError(
+    "ERR_CACHE_CORRUPT",
+    `Expected an entry's bytes, got ${what}`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** As the cause of a refusal: the entry is whole, as far as is known, and other processes may read it. */
+const READ_BY_OTHERS = "others may read it";
+
+/** The error for an entry of a newer format, or made with a key or an algorithm that this process has not. */
+export function unreadable(what: string): CacheError {
+  return corrupt(what, READ_BY_OTHERS);
+}
+
+/** Whether it is to be left where it is: while a deploy or a change of keys rolls, others read it well. */
+export function isReadByOthers(error: unknown): boolean {
+  return error instanceof CacheError && error.cause === READ_BY_OTHERS;
 }

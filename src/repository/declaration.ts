@@ -2,7 +2,7 @@ import type { InvalidationTarget } from "../api.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import { DEFAULT_POLICY, POLICY_FIELDS, knownOptions, optionError, resolvePolicy, wholeNumber } from "../policy.js";
-import type { ReadKind, ScopeDefinition, WriteKind } from "./definition.js";
+import type { ReadKind, ScopeDefinition, StoredForm, WriteKind } from "./definition.js";
 import { rowsIn, type RowTraits } from "./rows.js";
 import { scopeName, scopeOf, takesScopeFirst, type ScopeOf } from "./scope.js";
 
@@ -40,6 +40,7 @@ export interface DeclaredWrite {
 export interface Declaration {
   readonly name: string;
   readonly version: number;
+  readonly form: StoredForm;
   /** What the scope is called; `undefined` when there is none. */
   readonly scope: string | undefined;
   readonly traits: RowTraits;
@@ -49,7 +50,7 @@ export interface Declaration {
 }
 
 /** A definition as it comes in, before anything of it is believed. */
-export interface LooseDefinition extends EntryPolicy {
+export interface LooseDefinition extends EntryPolicy, StoredForm {
   readonly name: string;
   readonly version?: number | undefined;
   readonly scope?: ScopeDefinition | undefined;
@@ -104,6 +105,10 @@ const DEFINITION_OPTIONS = [
   "tags",
   "belongsTo",
   "controls",
+  "compression",
+  "encrypt",
+  "sensitive",
+  "exclude",
 ];
 const READ_OPTIONS = [...POLICY_FIELDS, "kind", "as", "key", "rows", "droppedBy", "tags", "scope"];
 const MANY_OPTIONS = [...POLICY_FIELDS, "kind", "as", "absent", "result", "scope"];
@@ -135,6 +140,13 @@ export function declare(definition: LooseDefinition, target: object): Declaratio
   return {
     name,
     version: wholeNumber(definition.version ?? 1, "version", 0),
+    // Checked by the entity they are handed to.
+    form: {
+      compression: definition.compression,
+      encrypt: definition.encrypt,
+      sensitive: definition.sensitive,
+      exclude: definition.exclude,
+    },
     scope: definition.scope === undefined ? undefined : scopeName(definition.scope),
     traits: traitsOf(definition),
     reads: new Map(reads.map((read) => [read.method, read])),

@@ -1,4 +1,4 @@
-import type { InvalidationResult, InvalidationTarget } from "../api.js";
+import type { EntityDefinition, InvalidationResult, InvalidationTarget } from "../api.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 
@@ -102,6 +102,9 @@ export type ScopeDefinition =
  * How a repository is cached, declared once. The policy in it (`ttl` …) is that of single rows; for lists and the
  * other kinds its `ttl` gives way to the preset of the kind. What a method says comes first.
  */
+/** How results lie in a shared tier, and what of them is kept at all; as an entity's, with the fields of rows. */
+export type StoredForm = Pick<EntityDefinition<KeyInput, unknown>, "compression" | "encrypt" | "sensitive" | "exclude">;
+
 export interface RepositoryDefinition<
   R extends object,
   Reads extends MethodName<R>,
@@ -109,7 +112,8 @@ export interface RepositoryDefinition<
   Row,
   Scope extends ScopeDefinition | undefined,
   Controls extends string,
-> extends EntryPolicy {
+>
+  extends EntryPolicy, StoredForm {
   /** First segment of its keys after the scope, and its name in stats. */
   name: string;
   /** Of the shape of its results: another version reads nothing of this one. @default 1 */

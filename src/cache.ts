@@ -21,7 +21,6 @@ import type {
   WrapOptions,
 } from "./api.js";
 import { Engine } from "./engine.js";
-import { plainForm } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { defineEntity } from "./entity.js";
 import type { EntityRegistry } from "./entity-shape.js";
@@ -61,6 +60,9 @@ const CACHE_FIELDS: readonly string[] = [
   "isolation",
   "loads",
   "shared",
+  "compression",
+  "encryption",
+  "hotKeys",
   "maxKeyLength",
   "clock",
   "random",
@@ -121,7 +123,7 @@ class CacheView implements Cache {
       counters: this.#counters,
       fingerprint: 0,
       accept: undefined,
-      form: plainForm,
+      form: engine.forms.default,
       load: unloadable,
       gated: true,
       tags: [],

@@ -2,8 +2,11 @@ import { randomBytes } from "node:crypto";
 
 import type { LoadOptions } from "./api.js";
 import { systemClock, type Clock } from "./clock.js";
+import { createForms, type Forms } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { CacheError } from "./errors.js";
+import { resolveHotKeys } from "./hot/hot-options.js";
+import { HotReads } from "./hot/hot-reads.js";
 import { LogFollower } from "./invalidation/follower.js";
 import { Invalidations } from "./invalidation/invalidations.js";
 import type { LogKnowledge } from "./invalidation/knowledge.js";
@@ -49,8 +52,10 @@ export class Engine {
   readonly clock: Clock;
   readonly maxKeyLength: number;
   readonly recorder: Recorder = new Recorder();
+  readonly forms: Forms;
   readonly local: LocalEntries;
   readonly sides: Sides;
+  readonly hot: HotReads;
   readonly flights: Flights = new Flights();
   readonly backoff: Backoff;
   readonly invalidations: Invalidations;
@@ -73,6 +78,8 @@ export class Engine {
     const name: unknown = options.name ?? "cache";
     if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
     this.name = encodeName(name);
+    const { compression, encryption } = options;
+    this.forms = createForms({ cacheName: this.name, isShared: tiers.shared !== undefined, compression, encryption });
     this.clock = options.clock ?? systemClock;
     if (!isClock(this.clock)) throw optionError("clock", "an object with now, wall and after", this.clock);
     this.maxKeyLength = wholeNumber(options.maxKeyLength ?? MAX_KEY_LENGTH, "maxKeyLength", 1);
@@ -86,6 +93,16 @@ export class Engine {
     const alone: LogKnowledge = { marks: new Marks(0), trusted: () => true };
     const pending = this.#pending;
     const removals = new RemovalMemory();
+    this.hot = new HotReads({
+      settings: resolveHotKeys(options.hotKeys),
+      clock,
+      recorder,
+      random,
+      memory: () => this.#memory,
+      local: () => this.local,
+      sides: () => this.sides,
+    });
+    const { hot } = this;
     const resolved = tiers.memory && resolveMemory(tiers.memory.options);
     this.#memory =
       resolved &&
@@ -93,6 +110,7 @@ export class Engine {
         ...resolved,
         clock,
         random,
+        onSample: hot.onSample,
         onRemove: (key, _held, cause) => {
           if (cause === "evicted" || cause === "expired") removals.note(key, cause);
           else if (cause === "refused") removals.note(key, "evicted");
@@ -109,6 +127,7 @@ export class Engine {
       exact: settings.maxStaleness !== Number.POSITIVE_INFINITY,
       revalidates: tiers.shared !== undefined,
       sizeOf: resolved?.sizeOf,
+      isHot: (path) => hot.has(path),
     });
     const { local } = this;
     const { marks } = alone;
@@ -135,6 +154,7 @@ export class Engine {
       gate: this.#gate,
       backoff,
       sides,
+      hot,
       invalidations,
     });
     this.writes = new Writes({ clock, recorder, local, pending, maker, invalidations, sides });
@@ -159,6 +179,7 @@ export class Engine {
     const { held } = look;
     if (held !== undefined && (look.state === "fresh" || look.state === "early"))
       return this.#hit(path, held, "memory", false);
+    this.hot.read(path);
     const lastResort = stale && look.state === "stale" ? held : undefined;
     if (side === undefined) {
       if (lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
@@ -167,7 +188,7 @@ export class Engine {
     }
     const pending = this.#pending.begin(path);
     try {
-      const found = await side.entries.find(path, spec);
+      const found = await this.hot.find(side, path, spec);
       if (found.state === "fresh" || found.state === "stale") {
         if (found.held.position >= pending.fencedAt) {
           if (pending.touched) doubt(found.held);
@@ -241,6 +262,7 @@ export class Engine {
       shared: this.#sharedStats(),
       gate: { active: this.#gate.active, queued: this.#gate.queued },
       invalidations: { own: recorder.own, other: recorder.other },
+      hot: this.hot.stats(),
     };
   }
 
@@ -266,6 +288,7 @@ export class Engine {
       corrupt: recorder.corrupt,
       position: Math.max(...shards.map((shard) => shard.position)),
       gaps: recorder.gaps,
+      messagesRefused: recorder.messagesRefused,
       unsent: shards.reduce((total, shard) => total + shard.unsent, 0),
       heardAgo: Math.max(...shards.map((shard) => shard.heardAgo)),
       shards,
@@ -273,7 +296,7 @@ export class Engine {
   }
 
   #side(tier: SharedTier, shard: number, origin: string, settings: SharedSettings): SharedSide {
-    const { clock, recorder, local, invalidations } = this;
+    const { clock, recorder, local, invalidations, hot } = this;
     const marks = new Marks(0);
     const guard = new TierGuard(clock, recorder, shard, settings);
     const unsent = new Unsent();
@@ -286,8 +309,14 @@ export class Engine {
       origin,
       heartbeat: settings.heartbeat,
       maxStaleness: settings.maxStaleness,
-      onKey: (key, soft, position) => invalidations.keyInvalidated(key, soft, position),
-      onLost: (position) => invalidations.lost(side, position),
+      onKey: (key, soft, position) => {
+        hot.invalidated(key, position);
+        invalidations.keyInvalidated(key, soft, position);
+      },
+      onLost: (position) => {
+        hot.lost(side, position);
+        invalidations.lost(side, position);
+      },
       onHeard: () => invalidations.resend(side),
       onRewritten: (recent) => invalidations.sendAgain(side, recent),
       onChanged: (key) => (key === undefined ? invalidations.changedAll(side) : invalidations.changed(key)),
@@ -316,6 +345,7 @@ export class Engine {
   }
 
   async #close(): Promise<void> {
+    this.hot.close();
     await this.#within(CLOSE_PATIENCE, this.flights.ended());
     this.flights.abortAll(new CacheError("ERR_CACHE_CLOSED", `The cache \`${this.name}\` is closed`));
     await this.#within(CLOSE_PATIENCE, this.#closeShared());

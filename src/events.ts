@@ -102,7 +102,13 @@ export type CacheEvent =
   | { readonly type: "tier-failed"; readonly operation: string; readonly error: unknown }
   | { readonly type: "tier-down"; readonly shard: number }
   | { readonly type: "tier-up"; readonly shard: number }
+  /** Something on the bus was not signed as it must be. */
+  | { readonly type: "message-refused"; readonly reason: string }
   | { readonly type: "log-gap"; readonly position: number }
+  /** The key is read often, by this process: `perSecond` reads a second, about. */
+  | { readonly type: "hot"; readonly key: string; readonly perSecond: number }
+  /** It is not any more. */
+  | { readonly type: "cooled"; readonly key: string }
   | { readonly type: "background-failed"; readonly what: string; readonly error: unknown };
 
 export type CacheEventType = CacheEvent["type"];

@@ -25,6 +25,10 @@ export type { Explanation, TierExplanation } from "./explain.js";
 export type { Head, LogRecord, Mark } from "./invalidation/record.js";
 export type { KeyInput, Params, ParamValue, Scalar, ScopeInput, Segment } from "./keys.js";
 export type {
+  CompressionAlgorithm,
+  CompressionOptions,
+  EncryptionKey,
+  EncryptionOptions,
   EntryPolicy,
   Isolation,
   MemoryFactory,
@@ -49,16 +53,20 @@ export type {
   WriteDefinition,
   WriteKind,
 } from "./repository.js";
-export type { CacheStats, ReadStats, SharedStats } from "./stats.js";
+export type { CacheStats, ReadStats, SharedStats, ShardStats } from "./stats.js";
 export type { MemoryTierStats, RemovalCause } from "./tiers/memory/memory-tier.js";
 export type {
   InvalidationLog,
   LeaseAnswer,
+  LargeValue,
   Leases,
   LogSignal,
+  ShardedTier,
+  ShardedTierFactory,
   SharedPut,
   SharedRead,
   SharedStore,
   SharedTier,
   SharedTierFactory,
+  StoredValue,
 } from "./tiers/shared.js";

@@ -61,6 +61,46 @@ export interface EntryPolicy {
 /** What a caller may do to the values it gets without changing the cache. */
 export type Isolation = "freeze" | "clone" | "none";
 
+/** `gzip` is fast everywhere; `brotli` is better above some 100 KB; `zstd` is the best of them and needs Node 22.15. */
+export type CompressionAlgorithm = "gzip" | "brotli" | "zstd";
+
+/** How values are compressed for a shared tier; each is read whatever these say. */
+export interface CompressionOptions {
+  /** Encoded bytes of a value from which it is tried, as a number or "8kb"; kept where it saves a tenth. @default "8kb" */
+  threshold?: number | string | undefined;
+  /** By its fastest setting. @default "gzip" */
+  algorithm?: CompressionAlgorithm | undefined;
+}
+
+/** A secret that entries are encrypted with. */
+export interface EncryptionKey {
+  /** Stored with each entry, readable: 1–64 letters, digits, "." "_" "-". One id is one secret, for ever. */
+  id: string;
+  /** 32 random bytes, or their base64. */
+  secret: Uint8Array | string;
+}
+
+/** AES-256-GCM for what lies in a shared tier. */
+export interface EncryptionOptions {
+  /** The first encrypts; all of them decrypt. */
+  keys: readonly EncryptionKey[];
+  /** Which entries are encrypted: those of entities that declare `encrypt`, or all. @default "declared" */
+  entries?: "declared" | "all" | undefined;
+}
+
+/** Which keys are hot, and what is done for them. */
+export interface HotKeyOptions {
+  /** Reads a second, by this process, from which a key is hot; it cools below half of that. @default 1000 */
+  perSecond?: number | undefined;
+  /** Most keys that are hot at once; the hottest are. Memory keeps them as long as they fit in an eighth of it. @default 64 */
+  limit?: number | undefined;
+  /**
+   * Shards of the shared tier that hold a hot entry, the key's own among them, for reads that memory does not answer: worth
+   * it for large values read by processes with little memory. @default 1
+   */
+  copies?: number | undefined;
+}
+
 export interface CacheOptions extends EntryPolicy {
   /** First segment of every key in a shared tier. @default "cache" */
   name?: string | undefined;
@@ -74,6 +114,12 @@ export interface CacheOptions extends EntryPolicy {
   loads?: { concurrency?: number | undefined; queue?: number | undefined } | undefined;
   /** How the shared tier is reached and how soon the cache goes on without it. */
   shared?: SharedOptions | undefined;
+  /** Compresses what is stored in the shared tier; true is all its defaults. @default false */
+  compression?: boolean | CompressionOptions | undefined;
+  /** Keys to encrypt with what is stored in the shared tier. @default none */
+  encryption?: EncryptionOptions | undefined;
+  /** Finds the keys that are read most, keeps them in memory and refreshes them before they expire; true is all its defaults. @default true */
+  hotKeys?: boolean | HotKeyOptions | undefined;
   /** Longest encoded key, in UTF-16 units. @default 65536 */
   maxKeyLength?: number | undefined;
   /** Source of time; tests inject one. @default the machine's */

@@ -35,6 +35,19 @@ export interface CacheStats {
   readonly gate: { readonly active: number; readonly queued: number };
   /** Acknowledged invalidations: this process's, and those heard from others. */
   readonly invalidations: { readonly own: number; readonly other: number };
+  /** The keys this process reads most, hottest first. */
+  readonly hot: readonly HotKeyStats[];
+}
+
+/** A key read more often than `hotKeys.perSecond`. */
+export interface HotKeyStats {
+  readonly key: string;
+  /** Reads a second of this process; an estimate from samples. */
+  readonly perSecond: number;
+  /** Whether memory holds it, and makes no room of it. */
+  readonly pinned: boolean;
+  /** Reads answered by a copy on another shard, since it became hot. */
+  readonly fromCopies: number;
 }
 
 export interface SharedStats {
@@ -46,6 +59,8 @@ export interface SharedStats {
   readonly corrupt: number;
   /** The position this process has applied; the furthest, of several shards. */
   readonly position: number;
+  /** Messages that were not believed: unsigned, or signed with none of the secrets. */
+  readonly messagesRefused: number;
   /** Times the log could not be followed without a gap. */
   readonly gaps: number;
   /** Invalidations waiting to be sent again. */
@@ -95,6 +110,7 @@ export class Recorder {
   failures = 0;
   corrupt = 0;
   gaps = 0;
+  messagesRefused = 0;
 
   counters(entity: string): Counters {
     let counters = this.#entities.get(entity);
@@ -170,6 +186,11 @@ export class Recorder {
   foundCorrupt(key: string, error: unknown): void {
     this.corrupt += 1;
     this.emit({ type: "corrupt", key, error });
+  }
+
+  messageRefused(reason: string): void {
+    this.messagesRefused += 1;
+    this.emit({ type: "message-refused", reason });
   }
 
   gap(position: number): void {

@@ -324,6 +324,9 @@ export class LogFollower {
       case "settled":
         this.#wake(signal.key);
         return;
+      case "refused":
+        this.#options.recorder.messageRefused(signal.reason);
+        return;
       case "changed":
         this.#options.onChanged(signal.key);
         return;
@@ -332,10 +335,11 @@ export class LogFollower {
         return;
       case "record": {
         const { record } = signal;
-        this.#pushed = Math.max(this.#pushed, record.position);
-        if (this.#position === undefined || record.position <= this.#position) return;
+        if (this.#position === undefined) return;
         if (record.previous === this.#position) this.#advance(record);
-        else this.#catchUpInBackground();
+        // What the log has was pushed; what it has not says nothing.
+        if (record.position <= this.#position) this.#pushed = Math.max(this.#pushed, record.position);
+        else this.#catchUpInBackground(record.position);
         return;
       }
       case "up":
@@ -362,9 +366,15 @@ export class LogFollower {
     for (const done of [...(this.#waiters.get(key) ?? [])]) done();
   }
 
-  #catchUpInBackground(): void {
-    // The guard has counted and told the failure; the next heartbeat tries again.
-    this.catchUp().catch(() => undefined);
+  /** @param pushed the position of a record that was pushed before its turn. */
+  #catchUpInBackground(pushed = 0): void {
+    this.catchUp().then(
+      () => {
+        if (pushed <= (this.#position ?? 0)) this.#pushed = Math.max(this.#pushed, pushed);
+      },
+      // The guard has counted and told the failure; the next heartbeat tries again.
+      () => undefined,
+    );
   }
 
   #beat(): void {

@@ -168,9 +168,12 @@ export class SharedLeases {
       fill: async (bytes, ttl) => {
         if (!end()) return "refused";
         try {
-          return (await this.#guard.call("leases.fill", () => leases.fill(key, token, bytes, ttl)))
-            ? "filled"
-            : "refused";
+          const filled = await this.#guard.call(
+            "leases.fill",
+            () => leases.fill(key, token, bytes, ttl),
+            this.#guard.timeoutFor(bytes.length),
+          );
+          return filled ? "filled" : "refused";
         } catch {
           // Counted and told by the guard. Whether it was stored is unknown; if it was, it passed the fence.
           return "failed";
@@ -179,7 +182,11 @@ export class SharedLeases {
       commit: async (bytes, ttl) => {
         if (!end()) return undefined;
         try {
-          return await this.#guard.call("leases.commit", () => leases.commit(key, token, bytes, ttl, this.#origin));
+          return await this.#guard.call(
+            "leases.commit",
+            () => leases.commit(key, token, bytes, ttl, this.#origin),
+            this.#guard.timeoutFor(bytes.length),
+          );
         } catch {
           // Counted and told by the guard. The writer invalidates, whatever came of it.
           return undefined;

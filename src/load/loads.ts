@@ -4,6 +4,7 @@ import type { EntryFields } from "../entries/entry.js";
 import type { Held } from "../entries/held.js";
 import { CacheError } from "../errors.js";
 import type { MissReason } from "../events.js";
+import type { HotReads } from "../hot/hot-reads.js";
 import type { PendingOperations } from "../invalidation/pending.js";
 import type { KeyInput } from "../keys.js";
 import type { Recorder } from "../stats.js";
@@ -44,6 +45,7 @@ export interface LoadsParts {
   readonly gate: LoadGate;
   readonly backoff: Backoff;
   readonly sides: Sides;
+  readonly hot: HotReads;
   readonly invalidations: { positionFor(path: string): number };
 }
 
@@ -149,6 +151,7 @@ export class Loads {
   async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
     const { clock, gate, sides, recorder, local } = this.#parts;
     const joined = flight.joined;
+    this.#parts.hot.read(flight.key);
     if (joined) gate.want(flight.demand);
     const { version } = sides.knowledgeOf(flight.key).marks;
     let outcome: Outcome;
@@ -205,11 +208,14 @@ export class Loads {
   async #askShared(flight: Flight, spec: LoadSpec, shared: SharedSide): Promise<Lease | "answered" | undefined> {
     let seen: Uint8Array | undefined;
     if (flight.reason !== "bypass") {
-      const found = await shared.entries.find(flight.key, spec);
+      const found = await this.#parts.hot.find(shared, flight.key, spec);
       if (found.state === "down") return undefined;
       if (found.state === "fresh" && !this.#isToReplace(flight, found.held)) {
         this.#promote(flight, found.held, false);
-        return "answered";
+        if (spec.batch !== undefined || !this.#parts.hot.isDue(flight.key, found.held)) return "answered";
+        // As a refresh it goes on.
+        flight.stale = found.held;
+        flight.adopt();
       }
       if (found.state === "fresh") {
         seen = found.held.fields.stamp;
@@ -394,8 +400,10 @@ export class Loads {
       return false;
     }
     const ended = await lease.fill(form.bytes, form.life);
-    if (ended === "filled") recorder.stored(spec.counters, flight.key, "shared", form.bytes.length, form.ttl);
-    else recorder.refused(spec.counters, flight.key, "shared", ended === "refused" ? "fenced" : "error");
+    if (ended === "filled") {
+      recorder.stored(spec.counters, flight.key, "shared", form.bytes.length, form.ttl);
+      this.#parts.hot.filled(flight.key, form, fields);
+    } else recorder.refused(spec.counters, flight.key, "shared", ended === "refused" ? "fenced" : "error");
     return ended !== "refused";
   }
 

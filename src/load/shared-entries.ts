@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { EntryFields } from "../entries/entry.js";
-import { STAMP_LENGTH, STAMP_OFFSET, type Envelope } from "../entries/envelope.js";
+import { isReadByOthers, STAMP_LENGTH, STAMP_OFFSET, type Envelope } from "../entries/envelope.js";
 import type { EntryForm } from "../entries/form.js";
 import type { Held } from "../entries/held.js";
 import type { MissReason } from "../events.js";
@@ -37,8 +37,6 @@ export type Found =
   | { readonly state: "down" };
 
 const VALID: Verdict = { state: "valid" };
-/** Bytes of a large value that a tier should bring in a millisecond, at the least. */
-const FETCHED_PER_MS = 8_192;
 
 /** Entries of the shared tier: read, decoded, judged. Nothing here throws what the tier or its bytes threw. */
 export class SharedEntries {
@@ -75,6 +73,17 @@ export class SharedEntries {
     this.#reader = new SharedReader(init.tier, init.guard, init.follower);
   }
 
+  /** What the tier has under the key, unjudged; rejects when it does not answer. Reads of one turn go together. */
+  read(path: string): Promise<SharedAnswer> {
+    return this.#reader.read(path);
+  }
+
+  /** All of a value that was read; `undefined` when it is not there any more. Rejects when the tier does not answer. */
+  async bytesOf(value: StoredValue | undefined): Promise<Uint8Array | undefined> {
+    if (value === undefined || value instanceof Uint8Array) return value;
+    return this.#guard.call("store.fetch", () => value.fetch(), this.#guard.timeoutFor(value.size));
+  }
+
   async find(path: string, spec: ReadSpec): Promise<Found> {
     let answer: SharedAnswer;
     try {
@@ -101,6 +110,29 @@ export class SharedEntries {
     stood: number,
   ): Promise<Found> {
     return this.#examined(path, value, head, spec, stood);
+  }
+
+  /**
+   * Judges bytes of an entry of this tier that were kept elsewhere, known good up to the position `good`, by what is known
+   * here: the caller has had the log applied. `undefined` in any doubt, and for one that is not fresh.
+   */
+  async examineCopy(path: string, bytes: Uint8Array, good: number, spec: ReadSpec): Promise<Found | undefined> {
+    let envelope: Envelope;
+    try {
+      envelope = await spec.form.decode(path, bytes);
+    } catch {
+      // The entry itself may well be whole.
+      return undefined;
+    }
+    const { position, tags, softStale, fingerprint } = envelope;
+    if (softStale || position > good || fingerprint !== spec.fingerprint || this.#unsent.hits(path, tags))
+      return undefined;
+    const judged = { position: good, tags };
+    if (!this.#marks.knows(judged) || this.#marks.judge(path, judged).state !== "valid") return undefined;
+    const accepted = spec.accept === undefined ? envelope : await spec.accept(envelope.value);
+    if (accepted === undefined) return undefined;
+    const found = this.#held(accepted.value, envelope, VALID, judged, spec, bytes.length);
+    return found.state === "fresh" ? found : undefined;
   }
 
   /** Without a promise of its own where nothing has to be asked: most entries are newer than every mark but keys'. */
@@ -155,11 +187,7 @@ export class SharedEntries {
   ): Promise<Found> {
     let bytes: Uint8Array | undefined;
     try {
-      bytes = await this.#guard.call(
-        "store.fetch",
-        () => large.fetch(),
-        this.#guard.timeout + large.size / FETCHED_PER_MS,
-      );
+      bytes = await this.bytesOf(large);
     } catch {
       return { state: "down" };
     }
@@ -194,7 +222,7 @@ export class SharedEntries {
 
   #corrupt(path: string, stamp: Uint8Array | undefined, error: unknown): undefined {
     this.#recorder.foundCorrupt(path, error);
-    if (stamp !== undefined) {
+    if (stamp !== undefined && !isReadByOthers(error)) {
       // Healing is a courtesy to other readers; the next fill heals it as well. The guard tells of a failure.
       this.#guard.call("store.discard", () => this.#tier.store.discard(path, stamp)).catch(() => undefined);
     }
@@ -216,7 +244,14 @@ export class SharedEntries {
     }
   }
 
-  #held(value: unknown, envelope: Envelope, verdict: Verdict, head: Head, spec: ReadSpec, bytes: number): Found {
+  #held(
+    value: unknown,
+    envelope: Envelope,
+    verdict: Verdict,
+    head: Pick<Head, "position">,
+    spec: ReadSpec,
+    bytes: number,
+  ): Found {
     const now = this.#clock.now();
     // A wall clock that lags behind the writer's gives no entry more than its ttl from here.
     const age = Math.max(0, this.#clock.wall() - envelope.createdWall);

@@ -10,6 +10,8 @@ export interface GuardOptions {
 
 /** Commands left unanswered by a hung tier that may pile up in its client before patience with it ends. */
 const MAX_ABANDONED = 1_000;
+/** What a tier moves in a millisecond, at the least: 8 MB a second. */
+const BYTES_PER_MS = 8_192;
 
 /**
  * Bounds every call of a shared tier: each has a timeout, and after a few failures in a row a breaker opens, so
@@ -37,9 +39,9 @@ export class TierGuard {
     this.#options = options;
   }
 
-  /** How long an answer is usually waited for; milliseconds. */
-  get timeout(): number {
-    return this.#options.timeout;
+  /** How long a call that moves so many bytes is waited for; milliseconds. */
+  timeoutFor(bytes: number): number {
+    return this.#options.timeout + Math.floor(bytes / BYTES_PER_MS);
   }
 
   /** Whether calls are let through as usual. */

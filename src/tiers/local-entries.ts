@@ -3,6 +3,7 @@ import { Held } from "../entries/held.js";
 import type { EntryFields } from "../entries/entry.js";
 import { adopt, copy, measure, seal, unseal } from "../entries/seal.js";
 import type { MissReason } from "../events.js";
+import { leadOf } from "../hot/lead.js";
 import type { LogKnowledge } from "../invalidation/knowledge.js";
 import type { Isolation } from "../options.js";
 import type { ResolvedPolicy } from "../policy.js";
@@ -44,6 +45,7 @@ export class LocalEntries {
   /** Without a shared tier to ask, an entry older than the marks remember is gone. */
   readonly #revalidates: boolean;
   readonly #sizeOf: ((value: unknown) => number) | undefined;
+  readonly #isHot: (path: string) => boolean;
   /** Rises whenever every entry must be compared with the shared tier again. */
   #epoch = 0;
 
@@ -58,6 +60,7 @@ export class LocalEntries {
     exact: boolean;
     revalidates: boolean;
     sizeOf: ((value: unknown) => number) | undefined;
+    isHot: (path: string) => boolean;
   }) {
     this.#memory = init.memory;
     this.#clock = init.clock;
@@ -69,6 +72,7 @@ export class LocalEntries {
     this.#random = init.random;
     this.#revalidates = init.revalidates;
     this.#sizeOf = init.sizeOf;
+    this.#isHot = init.isHot;
   }
 
   /** The hot path: the entry if nothing at all is to be said about it. */
@@ -184,11 +188,27 @@ export class LocalEntries {
   /** Stores it; false when there is no memory tier, or it was refused. The caller has asked the fence. */
   keep(path: string, held: Held): boolean {
     if (this.#memory === undefined) return false;
+    if (this.#isHot(path)) this.anticipateHeld(held);
     const weight = held.bytes + path.length * 2 + OVERHEAD;
     const stored = this.#memory.set(path, held, weight, held.expiresAt);
     if (stored) this.#recorder.stored(held.counters, path, "memory", weight, held.freshUntil - this.#clock.now());
     else this.#recorder.refused(held.counters, path, "memory", "too-large");
     return stored;
+  }
+
+  /** The key has become hot: what memory holds of it is refreshed before it expires. */
+  anticipate(path: string): void {
+    const held = this.#memory?.peek(path);
+    if (held !== undefined) this.anticipateHeld(held);
+  }
+
+  /** Has an entry of a hot key refreshed before it expires, whatever its policy says of early refresh. */
+  anticipateHeld(held: Held): void {
+    const now = this.#clock.now();
+    // One that slides does not expire while it is read.
+    if (held.fields.sliding || now >= held.freshUntil) return;
+    const refreshAt = Math.max(now, held.freshUntil - leadOf(held, now, this.#random));
+    held.refreshAt = Math.min(held.refreshAt, refreshAt);
   }
 
   /** The key was invalidated at `position`; an entry known good later than that stays. @returns whether one went, or became stale. */

@@ -156,6 +156,8 @@ export type LogSignal =
   | { readonly type: "changed"; readonly key: string }
   /** Any stored entry may have changed. */
   | { readonly type: "changed-all" }
+  /** Something was heard or read that is not believed (a record that is not signed), or may not be heard any more. */
+  | { readonly type: "refused"; readonly reason: string }
   /** The push connection was lost; nothing is heard until `up`. */
   | { readonly type: "down" }
   /** The push connection is (again) there. */

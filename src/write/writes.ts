@@ -138,11 +138,12 @@ export class Writes {
     const marks = marksOf(entries);
     if (shared === undefined) return localHead(this.#invalidations.applyLocally(marks, false));
     const puts = entries.map(({ path, bytes, life }) => ({ key: path, value: bytes, ttl: life }));
+    const bytes = puts.reduce((total, { value }) => total + value.length, 0);
     try {
       const head = await shared.guard.call(
         "store.put",
         () => shared.tier.store.put(puts, shared.origin),
-        shared.patience,
+        Math.max(shared.patience, shared.guard.timeoutFor(bytes)),
       );
       shared.follower.applyOwn(marks, false, head.position);
       return head;

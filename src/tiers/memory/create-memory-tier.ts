@@ -19,6 +19,11 @@ export interface MemoryTierOptions<V> {
   readonly random?: (() => number) | undefined;
   /** Told of every value that left, once each, when the tier is consistent again: it may use the tier. It must not throw. */
   readonly onRemove?: ((key: string, value: V, cause: RemovalCause) => void) | undefined;
+  /**
+   * Told of one use in so many; its answer, an integer of 1 or more, says which the next one is: 1 for the very next. It
+   * must neither throw nor use the tier.
+   */
+  readonly onSample?: ((key: string) => number) | undefined;
   /** @default createWTinyLfu */
   readonly policy?: PolicyFactory | undefined;
 }
@@ -29,6 +34,9 @@ const FEWEST_SLOTS = 16;
 /** Expired entries removed in one go, so that a million that expire together do not hold up the process. */
 const MOST_EXPIRED = 4096;
 const MOST_UINT32 = 2 ** 32 - 1;
+/** Pinned entries have this share of the tier at the most, of its entries and of its bytes. */
+const PINNED_SHARE = 1 / 8;
+const NOTHING_PINNED: ReadonlyMap<string, number> = new Map();
 
 /**
  * The bounded in-process tier.
@@ -69,11 +77,16 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   readonly #clock: Clock;
   readonly #seed: number;
   readonly #onRemove: ((key: string, value: V, cause: RemovalCause) => void) | undefined;
+  readonly #onSample: ((key: string) => number) | undefined;
   readonly #policy: EvictionPolicy;
   readonly #wheel: TimerWheel;
   readonly #alarm: Alarm;
   readonly #ring = new Uint32Array(RING);
   #noted = 0;
+  /** Uses to pass by before the next that is sampled. */
+  #unsampled = 0;
+  /** Keys with their rank. */
+  #pinned = NOTHING_PINNED;
 
   #index = new Map<string, number>();
   #keys: (string | undefined)[] = [];
@@ -99,6 +112,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     this.#clock = options.clock;
     this.#seed = Math.floor(random() * 2 ** 32);
     this.#onRemove = options.onRemove;
+    this.#onSample = options.onSample;
     this.#weights = this.#newWeights(0);
     this.#wheel = new TimerWheel(this.#clock.now());
     this.#alarm = new Alarm(this.#clock, () => this.#ringing());
@@ -157,6 +171,16 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     return stored;
   }
 
+  pin(keys: readonly string[]): void {
+    const most = Math.floor(this.#maxEntries * PINNED_SHARE);
+    this.#pinned = keys.length === 0 ? NOTHING_PINNED : new Map(keys.slice(0, most).map((key, rank) => [key, rank]));
+  }
+
+  isPinned(key: string): boolean {
+    const slot = this.#index.get(key);
+    return slot !== undefined && !this.#isOver(slot) && this.#isSpared(slot);
+  }
+
   clear(): void {
     for (let slot = 0; slot < this.#top; slot += 1) {
       if (this.#keys[slot] !== undefined) this.#remove(slot, this.#isOver(slot) ? "expired" : "deleted");
@@ -200,6 +224,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     this.#closed = true;
     this.#notices = [];
     this.#noted = 0;
+    this.#pinned = NOTHING_PINNED;
     this.#reset();
   }
 
@@ -245,12 +270,21 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     this.#policy.onReplace(slot, previousWeight);
   }
 
-  /** @returns whether the newcomer is still there. */
+  /**
+   * A victim that is pinned is spared, and the policy names another. Each pinned entry once in a call: whatever the
+   * policy does with them, this comes to an end.
+   *
+   * @returns whether the newcomer is still there.
+   */
   #makeRoom(newcomer: number, now: number): boolean {
     let stored = true;
+    let spares = this.#pinned.size;
     while (this.#index.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       const victim = this.#policy.nextVictim();
-      if (victim === newcomer) {
+      if (spares > 0 && this.#wheel.deadlineOf(victim) > now && this.#isSpared(victim)) {
+        spares -= 1;
+        this.#policy.onSpare(victim);
+      } else if (victim === newcomer) {
         stored = false;
         this.#remove(victim, "refused");
       } else {
@@ -258,6 +292,19 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
       }
     }
     return stored;
+  }
+
+  /** Pinned, and with those pinned before it not more than the pinned may weigh: the first ones have the room. */
+  #isSpared(slot: number): boolean {
+    const rank = this.#pinned.get(this.#keys[slot] as string);
+    if (rank === undefined) return false;
+    let bytes = this.#weights[slot] as number;
+    for (const [key, other] of this.#pinned) {
+      if (other === rank) break;
+      const before = this.#index.get(key);
+      if (before !== undefined) bytes += this.#weights[before] as number;
+    }
+    return bytes <= this.#maxBytes * PINNED_SHARE;
   }
 
   #schedule(slot: number, expiresAt: number, now: number): void {
@@ -320,6 +367,13 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     if (count === 0) return;
     this.#noted = 0;
     this.#policy.onUse(this.#ring, count);
+    if (this.#onSample !== undefined) this.#sample(count, this.#onSample);
+  }
+
+  #sample(count: number, onSample: (key: string) => number): void {
+    let at = this.#unsampled;
+    while (at < count) at += onSample(this.#keys[this.#ring[at] as number] as string);
+    this.#unsampled = at - count;
   }
 
   /** Removes what is due, and answers with the time. */

@@ -32,6 +32,10 @@ class Lru implements EvictionPolicy {
     return this.#order.first(ORDER);
   }
 
+  onSpare(slot: number): void {
+    this.#order.moveToEnd(ORDER, slot);
+  }
+
   resize(slots: number): void {
     this.#order.resize(slots);
   }

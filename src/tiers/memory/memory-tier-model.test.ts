@@ -22,16 +22,18 @@ class Ledger {
   readonly tier: MemoryTier<number>;
   /** Operations the listener carries out, one per notice. */
   readonly #nested: Operation[];
+  readonly #bounds: Bounds;
   /** Whether only the outermost call changes the tier. */
   readonly #alone: boolean;
   #allowed: ReadonlySet<RemovalCause> = new Set();
   #depth = 0;
   #count = 0;
 
-  constructor(policy: PolicyFactory, nested: Operation[] = []) {
+  constructor(policy: PolicyFactory, bounds: Bounds, nested: Operation[] = []) {
+    this.#bounds = bounds;
     this.#nested = [...nested];
     this.#alone = nested.length === 0;
-    const options = { maxEntries: 6, maxBytes: 100, maxEntryBytes: 60, random: seededRandom(3), policy };
+    const options = { ...bounds, maxEntryBytes: 60, random: seededRandom(3), policy };
     this.tier = createMemoryTier<number>({
       ...options,
       clock: this.clock,
@@ -66,6 +68,9 @@ class Ledger {
       this.#allowed = new Set(["deleted", "expired"]);
       const deleted = this.tier.delete(key);
       if (this.#depth === 1) assert.equal(deleted, live !== undefined);
+    } else if (kind === "pin") {
+      // Says nothing of bounds; which of them stays is told in pinned.test.ts.
+      this.tier.pin(KEYS.slice(0, weight % KEYS.length));
     } else if (kind === "clear") {
       this.#allowed = new Set(["deleted", "expired"]);
       this.tier.clear();
@@ -86,8 +91,8 @@ class Ledger {
       tier.bytes,
       entries.reduce((sum, { weight }) => sum + weight, 0),
     );
-    assert(tier.size <= 6);
-    assert(tier.bytes <= 100);
+    assert(tier.size <= this.#bounds.maxEntries);
+    assert(tier.bytes <= this.#bounds.maxBytes);
     const living = [...held].filter(([, { deadline }]) => deadline > now);
     for (const [value, { key }] of living) assert.equal(tier.peek(key), value);
     for (const key of KEYS) assert.equal(tier.peek(key), this.#live(key));
@@ -114,8 +119,19 @@ class Ledger {
   }
 }
 
+interface Bounds {
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+/** The second has room for a pinned entry. */
+const BOUNDS: readonly Bounds[] = [
+  { maxEntries: 6, maxBytes: 100 },
+  { maxEntries: 8, maxBytes: 300 },
+];
+
 interface Operation {
-  kind: "set" | "get" | "peek" | "touch" | "delete" | "clear" | "advance" | "step";
+  kind: "set" | "get" | "peek" | "touch" | "delete" | "clear" | "pin" | "advance" | "step";
   key: string;
   weight: number;
   ms: number;
@@ -127,7 +143,7 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.oneof(
     { weight: 8, arbitrary: fc.constant("set" as const) },
     { weight: 5, arbitrary: fc.constant("get" as const) },
-    { weight: 6, arbitrary: fc.constantFrom("peek", "touch", "delete", "advance", "step") },
+    { weight: 6, arbitrary: fc.constantFrom("peek", "touch", "delete", "pin", "advance", "step") },
     { weight: 1, arbitrary: fc.constant("clear" as const) },
   ),
   key: fc.constantFrom(...KEYS),
@@ -135,11 +151,13 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   ms: fc.oneof(fc.constant(NEVER), fc.integer({ min: 1, max: 1000 }), fc.integer({ min: -300, max: 100_000 })),
 });
 
-describe.each(POLICIES)("any sequence of calls, under %s", (_name, policy) => {
+const SETTINGS = POLICIES.flatMap(([name, policy]) => BOUNDS.map((bounds) => ({ name, policy, bounds })));
+
+describe.each(SETTINGS)("any sequence of calls, under $name with room for $bounds.maxEntries", ({ policy, bounds }) => {
   it("keeps the bounds, loses nothing untold and serves nothing that is over", () => {
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 80, size: "max" }), (operations) => {
-        const ledger = new Ledger(policy);
+        const ledger = new Ledger(policy, bounds);
         for (const next of operations) {
           ledger.run(next);
           ledger.check();
@@ -155,7 +173,7 @@ describe.each(POLICIES)("any sequence of calls, under %s", (_name, policy) => {
         fc.array(operation, { maxLength: 60, size: "max" }),
         fc.array(operation, { minLength: 1, maxLength: 30, size: "max" }),
         (operations, nested) => {
-          const ledger = new Ledger(policy, nested);
+          const ledger = new Ledger(policy, bounds, nested);
           for (const next of operations) {
             ledger.run(next);
             ledger.check();

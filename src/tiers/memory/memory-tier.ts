@@ -32,6 +32,14 @@ export interface MemoryTier<V = unknown> {
   /** Moves the deadline of a stored entry; false when there is none. */
   touch(key: string, expiresAt: number): boolean;
   delete(key: string): boolean;
+  /**
+   * Names the keys, stored or not, whose entries no room is made of, the most important first; those named before are not
+   * any more. They leave as others do when their time is over, and are not refused when they come. Of these the first are
+   * pinned that fit in an eighth of the tier, by entries and by bytes.
+   */
+  pin(keys: readonly string[]): void;
+  /** Whether it is stored, and pinned. */
+  isPinned(key: string): boolean;
   clear(): void;
   /** Every live entry, in no promised order; changing the tier meanwhile is allowed. */
   entries(): IterableIterator<[key: string, value: V]>;

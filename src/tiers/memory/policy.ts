@@ -34,8 +34,10 @@ export interface EvictionPolicy {
   onReplace(slot: number, previousWeight: number): void;
   /** The entry is leaving, for whatever cause; `weightOf` still tells its weight. */
   onRemove(slot: number): void;
-  /** The entry to remove next, asked only while the tier holds one and is over a bound; `onRemove` follows before anything else. */
+  /** The entry to remove next, asked only while the tier holds one and is over a bound; `onRemove` or `onSpare` follows before anything else. */
   nextVictim(): number;
+  /** The victim is not to be removed: others are, before it is named again. It was not used. */
+  onSpare(slot: number): void;
   /** Slots from 0 to `slots` - 1 may be used from now on: more than before, or 0 when no entry is held. */
   resize(slots: number): void;
   readonly stats: PolicyStats;

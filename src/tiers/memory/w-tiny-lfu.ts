@@ -136,6 +136,14 @@ class WTinyLfu implements EvictionPolicy {
     return victim;
   }
 
+  /** To where those are that were used again, though it was not; one too heavy for there, to the end of the others. */
+  onSpare(slot: number): void {
+    const isHeavy = this.#context.weightOf(slot) > this.#protectedBytes;
+    if (slot === this.#winner) this.#winner = -1;
+    this.#move(slot, this.#regionOf(slot), isHeavy ? PROBATION : PROTECTED);
+    this.#demote();
+  }
+
   resize(slots: number): void {
     const marks = new Int32Array(slots);
     marks.set(this.#marks.subarray(0, slots));

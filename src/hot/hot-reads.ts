@@ -1,0 +1,122 @@
+import type { Clock } from "../clock.js";
+import type { EntryFields } from "../entries/entry.js";
+import type { Held } from "../entries/held.js";
+import type { SharedForm } from "../load/entry-maker.js";
+import type { Found, ReadSpec } from "../load/shared-entries.js";
+import type { HotKeyStats, Recorder } from "../stats.js";
+import type { LocalEntries } from "../tiers/local-entries.js";
+import type { MemoryTier } from "../tiers/memory/memory-tier.js";
+import type { SharedSide } from "../tiers/shared-side.js";
+import type { Sides } from "../tiers/sides.js";
+import { HotCopies } from "./copies.js";
+import { HotKeys } from "./hot-keys.js";
+import { HOT_KEY_DEFAULTS, type HotKeySettings } from "./hot-options.js";
+
+/**
+ * What is done for hot keys, in one place: memory keeps them (`MemoryTier.pin`), they are refreshed before they expire
+ * (`LocalEntries.anticipate`, and `isDue` where there is no memory), and their copies are read (`HotCopies`).
+ */
+export class HotReads {
+  readonly #keys: HotKeys | undefined;
+  readonly #copies: HotCopies;
+  readonly #clock: Clock;
+  readonly #memory: () => MemoryTier<Held> | undefined;
+  readonly #local: () => LocalEntries;
+  /** Of keys that memory does not keep, the entry that was refreshed last. */
+  readonly #refreshed = new Map<string, Uint8Array>();
+
+  /** @param parts.settings `undefined` when no hot keys are looked for. */
+  constructor(parts: {
+    settings: HotKeySettings | undefined;
+    clock: Clock;
+    recorder: Recorder;
+    random: () => number;
+    memory: () => MemoryTier<Held> | undefined;
+    local: () => LocalEntries;
+    sides: () => Sides;
+  }) {
+    const { settings, clock, recorder, random, sides } = parts;
+    this.#clock = clock;
+    this.#memory = parts.memory;
+    this.#local = parts.local;
+    const count = settings?.copies ?? HOT_KEY_DEFAULTS.copies;
+    this.#copies = new HotCopies({ count, sides, clock, isHot: (path) => this.has(path) });
+    const effects = {
+      heated: (path: string) => this.#local().anticipate(path),
+      cooled: (path: string) => this.#forget(path),
+      ranked: (paths: readonly string[]) => this.#memory()?.pin(paths),
+    };
+    this.#keys = settings && new HotKeys({ settings, clock, recorder, random, effects });
+  }
+
+  /** Told by memory of one hit in so many; `undefined` when nobody wants to know. */
+  get onSample(): ((path: string) => number) | undefined {
+    const keys = this.#keys;
+    return keys && ((path) => keys.sample(path));
+  }
+
+  has(path: string): boolean {
+    return this.#keys?.has(path) === true;
+  }
+
+  /** A read that memory has not answered. */
+  read(path: string): void {
+    this.#keys?.read(path);
+  }
+
+  /** The entry in the shared tier, wherever it is best read. */
+  find(side: SharedSide, path: string, spec: ReadSpec): Promise<Found> {
+    return this.has(path) ? this.#copies.find(side, path, spec) : side.entries.find(path, spec);
+  }
+
+  /** The shared tier took a loaded entry. */
+  filled(path: string, form: SharedForm, { stamp, position, sliding }: EntryFields): void {
+    if (sliding) return;
+    const now = this.#clock.now();
+    this.#copies.filled(path, { bytes: form.bytes, stamp, position, createdAt: now, until: now + form.ttl });
+  }
+
+  /**
+   * Whether an entry found in the shared tier, which no memory of this process keeps, is to be refreshed now, and
+   * nobody here has tried that yet.
+   */
+  isDue(path: string, held: Held): boolean {
+    if (this.#memory() !== undefined || !this.has(path)) return false;
+    this.#local().anticipateHeld(held);
+    const { stamp } = held.fields;
+    const last = this.#refreshed.get(path);
+    if (this.#clock.now() < held.refreshAt || last?.every((byte, at) => byte === stamp[at]) === true) return false;
+    this.#refreshed.set(path, stamp);
+    return true;
+  }
+
+  /** A record that names the key is applied. */
+  invalidated(path: string, position: number): void {
+    this.#copies.invalidated(path, position);
+  }
+
+  /** A log could not be followed up to `position`. */
+  lost(side: SharedSide, position: number): void {
+    this.#copies.lost(side, position);
+  }
+
+  /** Hottest first. */
+  stats(): HotKeyStats[] {
+    const memory = this.#memory();
+    return (this.#keys?.list() ?? []).map(({ key, perSecond }) => ({
+      key,
+      perSecond,
+      pinned: memory?.isPinned(key) === true,
+      fromCopies: this.#copies.hits(key),
+    }));
+  }
+
+  close(): void {
+    this.#keys?.close();
+  }
+
+  #forget(path: string): void {
+    this.#copies.forget(path);
+    this.#refreshed.delete(path);
+  }
+}

@@ -14,6 +14,8 @@ export interface Connection {
   readonly channelPrefix: string;
   mget(keys: string[]): Promise<(Uint8Array | undefined)[]>;
   run(script: Script, keys: readonly string[], args: readonly (string | Uint8Array)[]): Promise<unknown>;
+  /** One command on one key, its name in capitals. */
+  send(command: string, key: string, args: readonly (string | Uint8Array)[]): Promise<unknown>;
 }
 
 export interface PushListener {
@@ -58,13 +60,21 @@ export class Settlement {
   /** Without effect when it stood before. */
   reject(cause: unknown): void {
     this.#settled = true;
-    this.#reject(new CacheError("ERR_CACHE_TIER", "The subscription to the log was not made", { cause }));
+    const misused = cause instanceof CacheError && cause.code === "ERR_CACHE_OPTION";
+    this.#reject(
+      misused ? cause : new CacheError("ERR_CACHE_TIER", "The subscription to the log was not made", { cause }),
+    );
   }
 }
 
 /** Bytes as both clients take them, without a copy. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** One argument as both clients take it. */
+export function asArgument(arg: string | Uint8Array): string | Buffer {
+  return typeof arg === "string" ? arg : asBuffer(arg);
 }
 
 /** Script arguments as both clients take them: the number of keys, the keys, the rest. */
@@ -74,7 +84,7 @@ export function scriptArguments(
   args: readonly (string | Uint8Array)[],
 ): (string | Buffer)[] {
   const all: (string | Buffer)[] = [script, String(keys.length), ...keys];
-  for (const arg of args) all.push(typeof arg === "string" ? arg : asBuffer(arg));
+  for (const arg of args) all.push(asArgument(arg));
   return all;
 }
 

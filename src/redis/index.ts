@@ -1,2 +1,13 @@
 export { redis, REDIS_DEFAULTS, type RedisOptions } from "./redis.js";
-export type { IoRedisLike, NodeRedisLike, RedisLike } from "./client.js";
+export type {
+  IoRedisClusterLike,
+  IoRedisLike,
+  IoRedisNodeLike,
+  NodeRedisClusterLike,
+  NodeRedisLike,
+  NodeRedisMaster,
+  NodeRedisNodeLike,
+  NodeRedisSentinelLike,
+  RedisClusterLike,
+  RedisLike,
+} from "./client.js";

@@ -1,5 +1,6 @@
 import type { IoRedisLike } from "./client.js";
 import {
+  asArgument,
   asValues,
   channelPrefixOf,
   isScriptUnknown,
@@ -13,7 +14,11 @@ import {
 
 type BufferCommand = (args: (string | Uint8Array)[]) => Promise<unknown>;
 
-export function ioRedisConnection(client: IoRedisLike): Connection {
+/** What a single client and a cluster have in common. */
+type Commands = Pick<IoRedisLike, "options" | "mgetBuffer" | "callBuffer">;
+
+/** A cluster client finds the server of each command itself, as it finds the keys. */
+export function ioRedisConnection(client: Commands): Connection {
   const evalsha = bufferCommand(client, "evalsha");
   const evaluate = bufferCommand(client, "eval");
   return {
@@ -31,6 +36,9 @@ export function ioRedisConnection(client: IoRedisLike): Connection {
         return evaluate(scriptArguments(script.text, keys, args));
       }
     },
+    send(command, key, args) {
+      return bufferCommand(client, command.toLowerCase())([key, ...args.map(asArgument)]);
+    },
   };
 }
 
@@ -38,7 +46,7 @@ export function ioRedisConnection(client: IoRedisLike): Connection {
  * `evalshaBuffer` exists on every instance though its types leave it out; `callBuffer`, which they have, loses the
  * command's name when the client pipelines automatically.
  */
-function bufferCommand(client: IoRedisLike, name: string): BufferCommand {
+function bufferCommand(client: Commands, name: string): BufferCommand {
   const method: unknown = Reflect.get(client, `${name}Buffer`);
   return typeof method === "function"
     ? (args) => Reflect.apply(method, client, [args]) as Promise<unknown>

@@ -1,5 +1,6 @@
 import type { NodeRedisLike } from "./client.js";
 import {
+  asArgument,
   asValues,
   channelPrefixOf,
   isScriptUnknown,
@@ -11,33 +12,59 @@ import {
   type PushListener,
 } from "./connection.js";
 
+interface Options {
+  readonly typeMapping: Readonly<Record<number, unknown>>;
+  readonly timeout?: undefined;
+}
+
 /** Bulk strings ("$", 36) as buffers, all else as it comes; replaces whatever mapping the client was made with. */
-const BYTES = { typeMapping: { 36: Buffer } } as const;
+const BYTES: Options = { typeMapping: { 36: Buffer } };
 /**
  * As `BYTES`, without the client's own timeout (node-redis 6: five seconds until the command is written), which makes
  * an AbortSignal with a timer for each command and half of what a read costs. On a connection that is ready a command is
  * written at once, and the tier's guard bounds the wait; on another the client's timeout keeps its queue short.
  */
-const BYTES_AT_ONCE = { ...BYTES, timeout: undefined } as const;
+const BYTES_AT_ONCE: Options = { ...BYTES, timeout: undefined };
 
 export function nodeRedisConnection(client: NodeRedisLike): Connection {
   const keyPrefix = optionText(client.options, "keyPrefix");
-  const options = (): typeof BYTES => (client.isReady === true ? BYTES_AT_ONCE : BYTES);
-  return {
-    // The client adds its prefix to its typed commands only, and those would decode the values as text.
+  return nodeRedisConnectionBy(
+    (_key, args) => client.sendCommand(args, nodeRedisOptions(client.isReady === true)),
     keyPrefix,
-    channelPrefix: channelPrefixOf(keyPrefix, optionText(client.options, "database")),
+    channelPrefixOf(keyPrefix, optionText(client.options, "database")),
+  );
+}
+
+/** @param ready whether a command would be written at once. */
+export function nodeRedisOptions(ready: boolean): Options {
+  return ready ? BYTES_AT_ONCE : BYTES;
+}
+
+/**
+ * @param send sends a command with the options above; given with it is its first key, which says where.
+ * @param keyPrefix added here: the client adds it to its typed commands only, and those would decode the values as text.
+ */
+export function nodeRedisConnectionBy(
+  send: (key: string, args: readonly (string | Uint8Array)[]) => Promise<unknown>,
+  keyPrefix: string,
+  channelPrefix: string,
+): Connection {
+  return {
+    keyPrefix,
+    channelPrefix,
     async mget(keys) {
-      return asValues(await client.sendCommand(["MGET", ...keys], options()));
+      return asValues(await send(keys[0] ?? "", ["MGET", ...keys]));
     },
     async run(script, keys, args) {
+      const key = keys[0] ?? "";
       try {
-        return await client.sendCommand(["EVALSHA", ...scriptArguments(script.sha, keys, args)], options());
+        return await send(key, ["EVALSHA", ...scriptArguments(script.sha, keys, args)]);
       } catch (error) {
         if (!isScriptUnknown(error)) throw error;
-        return client.sendCommand(["EVAL", ...scriptArguments(script.text, keys, args)], options());
+        return send(key, ["EVAL", ...scriptArguments(script.text, keys, args)]);
       }
     },
+    send: (command, key, args) => send(key, [command, key, ...args.map(asArgument)]),
   };
 }
 

@@ -5,6 +5,7 @@ import { redis, REDIS_DEFAULTS, type RedisLike, type RedisOptions } from "./inde
 
 // None of these connects: they are only looked at.
 const client = createClient();
+const sentinels = { name: "main", sentinelRootNodes: [{ host: "127.0.0.1", port: 1 }] };
 
 function refusal(run: () => unknown): unknown {
   try {
@@ -24,31 +25,93 @@ describe("redis()", () => {
     expect(client.isOpen).toBe(false);
   });
 
+  it("takes those of several servers as well, connected or not", () => {
+    const lazy = new Cluster([{ host: "127.0.0.1", port: 1 }], { lazyConnect: true });
+    onTestFinished(() => lazy.disconnect());
+    for (const given of [lazy, createCluster({ rootNodes: [] }), createCluster({ rootNodes: [], RESP: 2 })]) {
+      expect(redis(given).openShards("c").shards).toHaveLength(16);
+    }
+    expect(redis(createSentinel(sentinels)).open("c").kind).toBe("redis");
+    expect(lazy.status).toBe("wait");
+  });
+
   it("refuses anything else, for the client and the subscriber", () => {
     const cluster = new Cluster([{ host: "127.0.0.1", port: 1 }], { lazyConnect: true });
     onTestFinished(() => cluster.disconnect());
-    const others: unknown[] = [
-      undefined,
-      null,
-      "redis://127.0.0.1:6379",
-      {},
-      () => undefined,
-      cluster,
-      createCluster({ rootNodes: [] }),
-      createClientPool(),
-      createSentinel({ name: "main", sentinelRootNodes: [{ host: "127.0.0.1", port: 1 }] }),
-    ];
-    for (const other of others) {
-      const given = other as RedisLike;
-      expect(refusal(() => redis(given))).toMatchObject({
+    const never: unknown[] = [undefined, null, "redis://127.0.0.1:6379", {}, () => undefined, createClientPool()];
+    for (const other of never) {
+      expect(refusal(() => redis(other as RedisLike))).toMatchObject({
         code: "ERR_CACHE_OPTION",
         message: expect.stringContaining("`client`") as string,
       });
+    }
+    for (const other of [...never, cluster, createCluster({ rootNodes: [] }), createSentinel(sentinels)]) {
       if (other === undefined) continue;
-      expect(refusal(() => redis(client, { subscriber: given }))).toMatchObject({
+      expect(refusal(() => redis(client, { subscriber: other as RedisLike }))).toMatchObject({
         code: "ERR_CACHE_OPTION",
         message: expect.stringContaining("`subscriber`") as string,
       });
+    }
+  });
+
+  it("refuses clients that read from replicas", () => {
+    const replica = new Redis({
+      sentinels: [{ host: "127.0.0.1", port: 1 }],
+      name: "main",
+      role: "slave",
+      lazyConnect: true,
+    });
+    expect(refusal(() => redis(replica))).toMatchObject({
+      code: "ERR_CACHE_OPTION",
+      message: expect.stringContaining("`role`") as string,
+    });
+    for (const scaleReads of ["slave", "all", () => replica] as const) {
+      const cluster = new Cluster([{ host: "127.0.0.1", port: 1 }], { lazyConnect: true, scaleReads });
+      onTestFinished(() => cluster.disconnect());
+      expect(refusal(() => redis(cluster))).toMatchObject({
+        code: "ERR_CACHE_OPTION",
+        message: expect.stringContaining("`scaleReads`") as string,
+      });
+    }
+  });
+
+  it("refuses options that would be without effect", () => {
+    const cluster = createCluster({ rootNodes: [] });
+    const refused: [string, () => unknown][] = [
+      ["shards", () => redis(client, { shards: 16 })],
+      ["shards", () => redis(createSentinel(sentinels), { shards: 16 })],
+      ["subscriber", () => redis(cluster, { subscriber: client })],
+      ["largeClient", () => redis(cluster, { largeClient: client })],
+      ["tracking", () => redis(cluster, { tracking: true })],
+      ["subscriber", () => redis(createSentinel(sentinels), { subscriber: client })],
+      ["largeClient", () => redis(createSentinel(sentinels), { largeClient: client })],
+    ];
+    for (const [option, run] of refused) {
+      expect(refusal(run)).toMatchObject({
+        code: "ERR_CACHE_OPTION",
+        message: expect.stringContaining(`\`${option}\``) as string,
+      });
+    }
+    expect(redis(cluster, { tracking: false }).kind).toBe("redis");
+  });
+
+  it.each([0, 1.5, -1, 1_025, Number.NaN, "4"])("refuses shards of %s", (shards) => {
+    expect(refusal(() => redis(createCluster({ rootNodes: [] }), { shards: shards as number }))).toMatchObject({
+      code: "ERR_CACHE_OPTION",
+      message: expect.stringContaining(`got \`${shards}\``) as string,
+    });
+  });
+
+  it("refuses a key prefix that would choose the slots", () => {
+    for (const keyPrefix of ["{app}:", "a{", "{}"]) {
+      const cluster = new Cluster([{ host: "127.0.0.1", port: 1 }], { lazyConnect: true, keyPrefix });
+      onTestFinished(() => cluster.disconnect());
+      for (const given of [cluster, createCluster({ rootNodes: [], keyPrefix })]) {
+        expect(refusal(() => redis(given))).toMatchObject({
+          code: "ERR_CACHE_OPTION",
+          message: expect.stringContaining("`keyPrefix`") as string,
+        });
+      }
     }
   });
 

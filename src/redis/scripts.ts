@@ -57,12 +57,11 @@ end
 `;
 
 /**
- * Appends a record and moves its marks. KEYS[5…]: entries, then as many leases. ARGV[1]: the record without its
- * positions; [2] 1 if it moves control; [3] length of the log; [4], [5] most marks and rules; [6] microseconds until
+ * Appends a record and moves its marks. KEYS[5…]: `n` entries, then as many leases, then as many keys of parts, `n`
+ * being set by the script before this. ARGV[1]: the record without its positions; [2] 1 if it moves control; [3] length of the log; [4], [5] most marks and rules; [6] microseconds until
  * a mark is forgotten; [7] channel; [8], [9] how many members to move among marks and rules, which follow from [10].
  */
 const APPEND = `
-local n = (#KEYS - 4) / 2
 local function unlink(from, to)
   local found = 0
   for first = from, to, 1000 do
@@ -71,8 +70,11 @@ local function unlink(from, to)
   end
   return found
 end
-local function endLeases() unlink(5 + n, 4 + n + n) end
-local function unlinkEntries() return unlink(5, 4 + n) end
+local function endLeases() unlink(5 + n, 4 + 2 * n) end
+local function unlinkEntries()
+  unlink(5 + 2 * n, 4 + 3 * n)
+  return unlink(5, 4 + n)
+end
 local function forget(key, limit)
   -- A mark at or below the floor says nothing any more, so all of one record go together.
   local function raise(score)
@@ -107,6 +109,34 @@ local function append()
 end
 `;
 
+/** An invalidation has keys of nothing else. */
+const INVALIDATED = `local n = (#KEYS - 4) / 3 `;
+
+/**
+ * Stores an entry and its time to live; what is given for `upload` becomes the key of its parts if `id` is its, "" being
+ * that of an entry without parts. Answers with a failure or nothing. What may fail comes first, and UNLINK before
+ * RENAME, which would free what it writes over while everybody waits.
+ */
+const STORE = `
+local function store(entry, parts, value, ttl, upload, id)
+  if id ~= '' and redis.pcall('HGET', upload, 'id') ~= id then
+    -- The last parts may have made it anew, without an end.
+    redis.call('UNLINK', upload)
+    return redis.error_reply('ERR the parts of a large value were lost before it was stored')
+  end
+  local stored = redis.pcall('SET', entry, value, 'PX', ttl)
+  if stored.err then
+    if id ~= '' then redis.call('UNLINK', upload) end
+    return stored
+  end
+  redis.call('UNLINK', parts)
+  if id ~= '' then
+    redis.call('RENAME', upload, parts)
+    redis.call('PEXPIRE', parts, ttl)
+  end
+end
+`;
+
 function script(...parts: readonly string[]): Script {
   const text = parts.join("");
   return { text, sha: createHash("sha1").update(text).digest("hex") };
@@ -114,7 +144,7 @@ function script(...parts: readonly string[]): Script {
 
 export const HEAD: Script = script(STATE, `return open()`);
 
-/** ARGV[1] position, ARGV[2] limit. Replies the head, and the records unless the log does not reach back. */
+/** ARGV[1] position, ARGV[2] limit. Replies the head, the records if the log goes on from there, else from where it is whole. */
 export const SINCE: Script = script(
   STATE,
   `
@@ -125,31 +155,41 @@ local found = redis.call('XRANGE', KEYS[2], digits(from + 1) .. '-0', '+', 'COUN
 local records = {}
 for i = 1, #found do records[i] = found[i][2][2] end
 -- The first must name the position asked for: an older record is missing, or the position is of another generation.
-if #records == 0 or string.match(records[1], '^%[%d+,(%d+),') ~= digits(from) then return {head} end
-return {head, records}
+local previous = '^%[%d+,(%d+),'
+if #records > 0 and string.match(records[1], previous) == digits(from) then return {head, records} end
+local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+return {head, false, oldest and string.match(oldest[2][2], previous)}
 `,
 );
 
-/** After the members of APPEND, ARGV goes on with a value and a time to live for each entry. */
+/**
+ * After the members of APPEND, ARGV goes on with a value, a time to live and the id of its upload for each entry; after
+ * the keys of APPEND come the uploads.
+ */
 export const PUT: Script = script(
+  `local n = (#ARGV - 9 - tonumber(ARGV[8]) - tonumber(ARGV[9])) / 3 `,
   STATE,
   APPEND,
+  STORE,
   `
 local head, failure = append()
 endLeases()
 unlinkEntries()
-if not head then return failure end
-local at = 10 + tonumber(ARGV[8]) + tonumber(ARGV[9])
+local at, upload = 10 + tonumber(ARGV[8]) + tonumber(ARGV[9]), 5 + 3 * n
 for i = 1, n do
-  local stored = redis.pcall('SET', KEYS[4 + i], ARGV[at], 'PX', ARGV[at + 1])
-  if stored.err then return stored end
-  at = at + 2
+  if failure then break end
+  failure = store(KEYS[4 + i], KEYS[4 + 2 * n + i], ARGV[at], ARGV[at + 1], KEYS[upload], ARGV[at + 2])
+  if ARGV[at + 2] ~= '' then upload = upload + 1 end
+  at = at + 3
 end
-return head
+if not failure then return head end
+unlink(5 + 3 * n, #KEYS)
+return failure
 `,
 );
 
 export const INVALIDATE_HARD: Script = script(
+  INVALIDATED,
   STATE,
   APPEND,
   `
@@ -162,6 +202,7 @@ return {head, hit}
 );
 
 export const INVALIDATE_SOFT: Script = script(
+  INVALIDATED,
   STATE,
   APPEND,
   `
@@ -228,30 +269,42 @@ return {'won', head, digits(fence)}
 /** These know the entry, KEYS[1], and its lease, KEYS[2], only. ARGV[1] is the token. */
 const HELD = `if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end `;
 
-/** ARGV[2] value, [3] time to live, [4] channel, [5] message. */
+/** KEYS[3] parts, [4] upload. ARGV[2] value, [3] time to live, [4] channel, [5] message, [6] id of the upload or "". */
 export const FILL: Script = script(
-  HELD,
+  STORE,
   `
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then
+  if KEYS[4] then redis.call('UNLINK', KEYS[4]) end
+  return 0
+end
+local failure = store(KEYS[1], KEYS[3], ARGV[2], ARGV[3], KEYS[4], ARGV[6])
+if failure then return failure end
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 `,
 );
 
-/** KEYS[5] entry, [6] lease. After what APPEND takes, ARGV[10] token, [11] value, [12] time to live, [13] message. */
+/**
+ * KEYS[5] entry, [6] lease, [7] parts, [8] upload. After what APPEND takes, ARGV[10] token, [11] value, [12] time to live,
+ * [13] message, [14] id of the upload or "".
+ */
 export const COMMIT: Script = script(
+  `local n = 1 `,
   STATE,
   APPEND,
+  STORE,
   `
-if redis.pcall('GET', KEYS[6]) ~= ARGV[10] then return false end
+local function drop() if KEYS[8] then redis.call('UNLINK', KEYS[8]) end end
+if redis.pcall('GET', KEYS[6]) ~= ARGV[10] then
+  drop()
+  return false
+end
 local head, failure = append()
 endLeases()
 unlinkEntries()
-if head then
-  local stored = redis.pcall('SET', KEYS[5], ARGV[11], 'PX', ARGV[12])
-  if stored.err then failure = stored end
-end
+if head then failure = store(KEYS[5], KEYS[7], ARGV[11], ARGV[12], KEYS[8], ARGV[14]) end
+if failure then drop() end
 redis.call('PUBLISH', ARGV[7], ARGV[13])
 return failure or head
 `,
@@ -270,9 +323,26 @@ return 1
 `,
 );
 
-/** KEYS[1] entry, ARGV[1] stamp. An entry too short to have a whole stamp is told by what it has. */
+/** KEYS[1] entry, [2] parts, ARGV[1] stamp. An entry too short to have a whole stamp is told by what it has. */
 export const DISCARD: Script = script(`
 local stamp = redis.pcall('GETRANGE', KEYS[1], 4, 11)
 if type(stamp) ~= 'string' or stamp ~= ARGV[1] then return 0 end
+redis.call('UNLINK', KEYS[2])
 return redis.call('UNLINK', KEYS[1])
+`);
+
+/**
+ * KEYS[1] upload. ARGV[1] its id, [2] number of a part, [3] the part, [4] milliseconds until what was uploaded is
+ * forgotten if no more comes. Replies 0 when the parts before it were forgotten: what is left of them goes.
+ */
+export const UPLOAD: Script = script(`
+if ARGV[2] == '0' then
+  redis.call('HSET', KEYS[1], 'id', ARGV[1], '0', ARGV[3])
+elseif redis.call('HGET', KEYS[1], 'id') == ARGV[1] then
+  redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+else
+  redis.call('UNLINK', KEYS[1])
+  return 0
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `);

@@ -2,9 +2,11 @@ import { MAX_DURATION } from "../duration.js";
 import { CacheError } from "../errors.js";
 import type { Head, Mark } from "../invalidation/record.js";
 import type { SharedPut, SharedRead, SharedStore } from "../tiers/shared.js";
-import type { Connection, Script } from "./connection.js";
+import type { Connection } from "./connection.js";
 import type { Layout } from "./layout.js";
+import type { Parts } from "./parts.js";
 import { DISCARD, INVALIDATE_HARD, INVALIDATE_SOFT, MARKS, PUT, RULES } from "./scripts.js";
+import type { Signer } from "./sign.js";
 import { encodeBody, isRule, memberOf, parseHead, parseRule, textOf } from "./wire.js";
 
 /** Bounds of what the server remembers, resolved. */
@@ -16,42 +18,46 @@ export interface Bounds {
   readonly entryRetention: number;
 }
 
+/** What the store, the leases and the log of one tier are made of. */
+export interface Wiring {
+  readonly connection: Connection;
+  readonly layout: Layout;
+  readonly bounds: Bounds;
+  readonly parts: Parts;
+  readonly signer: Signer | undefined;
+}
+
 /** Marks in one atomic step, and in the one record of it: the server answers nobody else meanwhile. */
 const MAX_MARKS = 10_000;
 
-export function redisStore(connection: Connection, layout: Layout, bounds: Bounds): SharedStore {
+export function redisStore(wiring: Wiring): SharedStore {
+  const { connection, layout, parts } = wiring;
   const state = stateKeys(layout);
-
-  const append = (
-    script: Script,
-    marks: readonly Mark[],
-    soft: boolean,
-    origin: string,
-    rest: readonly (string | Uint8Array)[],
-  ): Promise<unknown> => {
-    const { keys, args } = appendArguments(layout, bounds, marks, soft, origin);
-    return connection.run(script, keys, [...args, ...rest]);
-  };
 
   return {
     async read(keys): Promise<SharedRead> {
-      const values = await connection.mget([...keys.map((key) => layout.entry(key)), layout.head]);
-      const head = parseHead(values.pop());
-      return { values, head };
+      const found = await connection.mget([...keys.map((key) => layout.entry(key)), layout.head]);
+      const head = parseHead(found.pop());
+      return { values: found.map((bytes, index) => bytes && parts.stored(keys[index] as string, bytes)), head };
     },
 
     async put(puts, origin): Promise<Head> {
       // The last value of a key is the one that would stay.
       const byKey = new Map(puts.map((put): [string, SharedPut] => [put.key, put]));
       const marks = Array.from(byKey.keys(), (key): Mark => ({ kind: "key", key }));
-      const rest = Array.from(byKey.values(), (put) => [put.value, wholeTtl(put.ttl)]).flat();
-      return headOf(await append(PUT, marks, false, origin, rest));
+      const { keys, args } = appendArguments(wiring, marks, false, origin);
+      for (const { key, value, ttl } of byKey.values()) {
+        const { bytes, uploads, id } = await parts.stage(key, value);
+        keys.push(...uploads);
+        args.push(bytes, wholeTtl(ttl), id);
+      }
+      return headOf(await connection.run(PUT, keys, args));
     },
 
     async invalidate(marks, soft, origin): Promise<{ head: Head; hit: number }> {
       const script = soft ? INVALIDATE_SOFT : INVALIDATE_HARD;
-      const reply = await append(script, distinct(marks), soft, origin, []);
-      const [head, hit] = listOf(reply);
+      const { keys, args } = appendArguments(wiring, distinct(marks), soft, origin);
+      const [head, hit] = listOf(await connection.run(script, keys, args));
       return { head: headOf(head), hit: Number(hit) };
     },
 
@@ -83,7 +89,7 @@ export function redisStore(connection: Connection, layout: Layout, bounds: Bound
     },
 
     async discard(key, stamp): Promise<boolean> {
-      return Number(await connection.run(DISCARD, [layout.entry(key)], [stamp])) === 1;
+      return Number(await connection.run(DISCARD, [layout.entry(key), layout.parts(key)], [stamp])) === 1;
     },
   };
 }
@@ -94,12 +100,11 @@ export function redisStore(connection: Connection, layout: Layout, bounds: Bound
  * @throws CacheError `ERR_CACHE_TIER` for more than one atomic step may take.
  */
 export function appendArguments(
-  layout: Layout,
-  bounds: Bounds,
+  { layout, bounds, signer }: Wiring,
   marks: readonly Mark[],
   soft: boolean,
   origin: string,
-): { keys: string[]; args: string[] } {
+): { keys: string[]; args: (string | Uint8Array)[] } {
   if (marks.length > MAX_MARKS) {
     throw new CacheError(
       "ERR_CACHE_TIER",
@@ -108,20 +113,22 @@ export function appendArguments(
   }
   const entries: string[] = [];
   const leases: string[] = [];
+  const parts: string[] = [];
   const members: string[] = [];
   const rules: string[] = [];
   for (const mark of marks) {
     if (mark.kind === "key") {
       entries.push(layout.entry(mark.key));
       leases.push(layout.lease(mark.key));
+      parts.push(layout.parts(mark.key));
     } else {
       (isRule(mark) ? rules : members).push(memberOf(mark, soft));
     }
   }
   return {
-    keys: [...stateKeys(layout), ...entries, ...leases],
+    keys: [...stateKeys(layout), ...entries, ...leases, ...parts],
     args: [
-      encodeBody(origin, soft, marks),
+      encodeBody(origin, soft, marks, signer),
       members.length + rules.length > 0 ? "1" : "0",
       String(bounds.logLength),
       String(bounds.maxMarks),

@@ -1,16 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LogRecord, Mark } from "../invalidation/record.js";
-import {
-  encodeBody,
-  encodeSettled,
-  isRule,
-  memberOf,
-  parseHead,
-  parseMessage,
-  parseRecord,
-  parseRule,
-} from "./wire.js";
+import { signing } from "./sign.js";
+import { encodeBody, encodeSettled, isRule, memberOf, parseHead, parseMessage, parseRule } from "./wire.js";
 
 const text = fc.string({ unit: "binary", maxLength: 12 });
 const mark: fc.Arbitrary<Mark> = fc.oneof(
@@ -34,7 +26,6 @@ describe("records", () => {
   it("come back as they were", () => {
     fc.assert(
       fc.property(record, (given) => {
-        expect(parseRecord(encode(given))).toEqual(given);
         expect(parseMessage(encode(given))).toEqual({ type: "record", record: given });
       }),
     );
@@ -73,7 +64,6 @@ describe("records", () => {
     '["settled","a","b"]',
     '["other","a"]',
   ])("refuses %s whole", (given) => {
-    expect(parseRecord(given)).toBeUndefined();
     expect(parseMessage(given)).toBeUndefined();
   });
 
@@ -144,4 +134,70 @@ describe("heads", () => {
       expect(parseHead(undefined)).toBeUndefined();
     },
   );
+});
+
+describe("signed messages", () => {
+  const signer = signing("a secret of 16 bytes or more")?.("c#bus");
+  const other = signing("another secret of as many bytes")?.("c#bus");
+  const signed = ({ position: at, previous, origin, soft, marks }: LogRecord, by = signer): string =>
+    `[${at},${previous},${encodeBody(origin, soft, marks, by)}`;
+  const refused = (reason: string): unknown => ({ type: "refused", reason });
+
+  it("come back as they were, with the secret and without any", () => {
+    fc.assert(
+      fc.property(record, text, (given, key) => {
+        for (const reader of [signer, undefined]) {
+          expect(parseMessage(signed(given), reader)).toEqual({ type: "record", record: given });
+          expect(parseMessage(encodeSettled(key, signer), reader)).toEqual({ type: "settled", key });
+        }
+      }),
+    );
+  });
+
+  it("say the same under other positions, which only the server knows", () => {
+    const given: LogRecord = { position: 9, previous: 8, origin: "o", soft: false, marks: [{ kind: "all" }] };
+    const message = signed(given).replace("[9,8,", "[7,3,");
+    expect(parseMessage(message, signer)).toEqual({ type: "record", record: { ...given, position: 7, previous: 3 } });
+  });
+
+  it("are refused when they are not signed, or by another", () => {
+    fc.assert(
+      fc.property(record, text, (given, key) => {
+        expect(parseMessage(encode(given), signer)).toEqual(refused("no signature"));
+        expect(parseMessage(encodeSettled(key), signer)).toEqual(refused("no signature"));
+        expect(parseMessage(signed(given, other), signer)).toEqual(refused("no secret of ours signed it"));
+        expect(parseMessage(encodeSettled(key, other), signer)).toEqual(refused("no secret of ours signed it"));
+      }),
+    );
+  });
+
+  it("are refused or read as something else that was signed, whatever is changed in them", () => {
+    fc.assert(
+      fc.property(record, fc.nat(), fc.string({ maxLength: 2 }), fc.nat({ max: 2 }), (given, at, put, cut) => {
+        const message = signed(given);
+        const where = at % message.length;
+        const changed = message.slice(0, where) + put + message.slice(where + cut);
+        const signal = parseMessage(changed, signer);
+        if (signal?.type === "record") {
+          const { origin, soft, marks } = signal.record;
+          expect({ origin, soft, marks }).toEqual({ origin: given.origin, soft: given.soft, marks: given.marks });
+        } else {
+          expect(signal === undefined || signal.type === "refused").toBe(true);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each(["", "{", "[]", "[1,", '["settled"]', '["settled",1]', '[1,2,"o"', "hello"])("are not %s", (given) => {
+    expect(parseMessage(given, signer)?.type).toBe("refused");
+  });
+
+  it("never are what two others were cut from", () => {
+    const one = encodeSettled("a", signer);
+    const signature = one.slice(-24, -2);
+    expect(parseMessage(`["settled","b","${signature}"]`, signer)?.type).toBe("refused");
+    expect(parseMessage(`[2,1,"settled","a","${signature}"]`, signer)).toBeUndefined();
+    expect(parseMessage(`["settled","a","x","${signature}"]`, signer)?.type).toBe("refused");
+  });
 });

@@ -130,7 +130,7 @@ async function launch(binary: string, directory: string, port: number, args: rea
   return child;
 }
 
-async function answers(port: number): Promise<void> {
+export async function answers(port: number): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
     if (await ping(port)) return;
@@ -152,7 +152,7 @@ function ping(port: number): Promise<boolean> {
   });
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
@@ -170,7 +170,7 @@ function pidOf(child: ChildProcess): number {
 }
 
 /** The path of redis-server. @throws Error that names the package and the variable to set. */
-function redisBinary(): string {
+export function redisBinary(): string {
   const named = process.env["TIERCACHE_REDIS_SERVER"];
   if (named !== undefined && named !== "") {
     if (runs(named)) return named;

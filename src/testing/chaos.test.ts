@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { LogSignal, SharedTier } from "../tiers/shared.js";
-import { chaos, type Chaos, type SharedCall } from "./chaos.js";
+import { chaos, type Chaos, type SharedCall, type ShardedChaos } from "./chaos.js";
 import { FakeClock } from "./fake-clock.js";
 import { SharedMemory } from "./shared-memory.js";
 import { sharedTierSuite } from "./shared-tier-suite.js";
@@ -141,5 +141,40 @@ describe("chaos", () => {
     await end();
     disturbed.disconnect();
     expect(heard).toHaveLength(4);
+  });
+});
+
+describe("chaos of a sharded tier", () => {
+  function sharded(): { disturbed: ShardedChaos; shards: readonly SharedTier[] } {
+    const disturbed = chaos(new SharedMemory({ clock: new FakeClock() }).shardedFactory(2));
+    return { disturbed, shards: disturbed.factory.openShards("c").shards };
+  }
+  const [first, second] = [0, 1];
+
+  it("disturbs one shard, or all", async () => {
+    const { disturbed, shards } = sharded();
+    disturbed.shard(second).fail();
+    await expect(shards[first]?.log.head()).resolves.toBeDefined();
+    await expect(shards[second]?.log.head()).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    disturbed.fail();
+    await expect(shards[first]?.log.head()).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    disturbed.heal();
+    await expect(shards[second]?.log.head()).resolves.toBeDefined();
+  });
+
+  it("counts the calls of each shard, and of all", async () => {
+    const { disturbed, shards } = sharded();
+    await shards[first]?.log.head();
+    await shards[second]?.log.head();
+    await shards[second]?.log.head();
+    expect([disturbed.shard(first).calls.head, disturbed.shard(second).calls.head]).toEqual([1, 2]);
+    expect(disturbed.calls.head).toBe(3);
+  });
+
+  it("disturbs shards that are opened later as well", async () => {
+    const disturbed = chaos(new SharedMemory({ clock: new FakeClock() }).shardedFactory(2));
+    disturbed.fail();
+    const { shards } = disturbed.factory.openShards("c");
+    await expect(shards[second]?.log.head()).rejects.toMatchObject({ code: "ECONNREFUSED" });
   });
 });

@@ -155,3 +155,98 @@ describe("SharedMemory's schedule", () => {
     }
   });
 });
+
+describe("SharedMemory's failover", () => {
+  const LONG = 60_000;
+
+  it("goes back as many changes as the replica lacks: entries, log and head", async () => {
+    const server = new SharedMemory({ clock: new FakeClock(), replicaLag: 10 });
+    const { store, log } = server.factory().open("c");
+    await store.put([{ key: "a", value: entry(1), ttl: LONG }], "me");
+    const before = await log.head();
+    await store.put([{ key: "a", value: entry(2), ttl: LONG }], "me");
+    await store.invalidate(keyMarks("a"), false, "me");
+    expect(server.failover(2)).toBe(1_000);
+    expect((await store.read(["a"])).values).toEqual([entry(1)]);
+    expect(await log.head()).toEqual(before);
+    expect((await log.since(before.position, 10)).records).toEqual([]);
+  });
+
+  it("takes leases and marks back with it, and the soft-stale flag of an entry", async () => {
+    const server = new SharedMemory({ clock: new FakeClock(), replicaLag: 10 });
+    const { store, leases } = server.factory().open("c");
+    await store.put([{ key: "a", value: entry(1), ttl: LONG }], "me");
+    await leases.acquire("b", { token: "t", ttl: LONG });
+    await store.invalidate([{ kind: "tag", tag: "x" }], false, "me");
+    await store.invalidate(keyMarks("a", "b"), true, "me");
+    server.failover(2);
+    expect((await store.read(["a"])).values).toEqual([entry(1)]);
+    expect(await leases.renew("b", "t", LONG)).toBe(true);
+    const [mark] = await store.marks([{ kind: "tag", tag: "x" }]);
+    expect(mark?.hard).toBe((await store.read([])).head?.floor);
+  });
+
+  it("gives positions again, or passes them, as the replica's clock says", async () => {
+    const server = new SharedMemory({ clock: new FakeClock(), replicaLag: 10 });
+    const { store } = server.factory().open("c");
+    const write = async (): Promise<number> => (await store.invalidate(keyMarks("a"), false, "me")).head.position;
+    await write();
+    const lost = await write();
+    server.failover(1);
+    expect(await write()).toBe(lost);
+    server.failover(1, { clock: -1_000 });
+    expect(await write()).toBe(lost);
+    server.failover(1, { clock: 5_000 });
+    expect(await write()).toBeGreaterThan(lost + 1_000_000);
+  });
+
+  it("loses nothing without a replica that lags, and no more than that", async () => {
+    const clock = new FakeClock();
+    const server = new SharedMemory({ clock });
+    const { store } = server.factory().open("c");
+    await store.put([{ key: "a", value: entry(1), ttl: LONG }], "me");
+    expect(server.failover(5)).toBeUndefined();
+    expect((await store.read(["a"])).values).toEqual([entry(1)]);
+    const lagging = new SharedMemory({ clock, replicaLag: 1 });
+    const other = lagging.factory().open("c");
+    await other.store.put([{ key: "a", value: entry(1), ttl: LONG }], "me");
+    await other.store.put([{ key: "b", value: entry(2), ttl: LONG }], "me");
+    expect(lagging.failover(5)).toBe(1_000);
+    expect((await other.store.read(["a", "b"])).values).toEqual([entry(1), undefined]);
+  });
+});
+
+describe("SharedMemory's shards", () => {
+  it("are servers of their own, and their positions have nothing in common", async () => {
+    const server = new SharedMemory({ clock: new FakeClock(), replicaLag: 5 });
+    const tier = server.shardedFactory(3).openShards("c");
+    const { shards } = tier;
+    expect(new Set(["a", "b", "c", "d", "e", "f"].map((key) => tier.shardOf(key)))).toEqual(new Set([0, 1, 2]));
+    const heads = [];
+    for (const { store } of shards)
+      heads.push((await store.put([{ key: "a", value: entry(1), ttl: 1_000 }], "me")).position);
+    expect(new Set(heads).size).toBe(3);
+    const stored = async (): Promise<boolean[]> =>
+      Promise.all(shards.map(async ({ store }) => (await store.read(["a"])).values[0] !== undefined));
+    server.flush(1);
+    expect(await stored()).toEqual([true, false, true]);
+    server.failover(1, { shard: 2 });
+    expect(await stored()).toEqual([true, false, false]);
+    server.trimLog(0, 0);
+    expect((await shards[0]?.log.since(0, 10))?.records).toBeUndefined();
+  });
+
+  it("say on each step which of them it is of, to the schedule of the connection", async () => {
+    const { schedule, steps } = held();
+    const server = new SharedMemory({ clock: new FakeClock() });
+    const { shards } = server.shardedFactory(2, schedule).openShards("c");
+    const asked = shards.toReversed().map(({ log }) => log.head());
+    asked.push(server.factory().open("c").log.head());
+    expect(steps.map(({ shard, name }) => [shard, name])).toEqual([
+      [1, "head"],
+      [0, "head"],
+    ]);
+    for (const step of steps) step.run();
+    await Promise.all(asked);
+  });
+});

@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from "../clock.js";
 import { CacheError } from "../errors.js";
 import type { Mark } from "../invalidation/record.js";
-import type { LogSignal, SharedTier, SharedTierFactory } from "../tiers/shared.js";
+import type { LogSignal, SharedTier, SharedTierFactory, ShardedTierFactory } from "../tiers/shared.js";
 import { SharedRoom, type RoomBounds } from "./shared-room.js";
 
 /**
@@ -16,21 +16,31 @@ export interface SharedStep {
   readonly kind: "request" | "reply" | "push";
   /** The method, or the signal's type. */
   readonly name: string;
+  /** Whose server it is: the index of the shard, 0 where there is one. */
+  readonly shard: number;
   run(): void;
 }
+
+/** Decides when a step runs; it must not run it before it returns. */
+export type Schedule = (step: SharedStep) => void;
 
 export interface SharedMemoryOptions {
   /** @default the machine's */
   clock?: Clock | undefined;
-  /** Decides when each step runs; it must not run it before it returns. @default queueMicrotask */
-  schedule?: ((step: SharedStep) => void) | undefined;
+  /** Decides when each step runs, unless a connection has a schedule of its own. @default queueMicrotask */
+  schedule?: Schedule | undefined;
   /** Records kept. @default 50000 */
   logLength?: number | undefined;
   /** Tags and prefixes remembered, hard and soft apart. @default 1000000 */
   maxMarks?: number | undefined;
   /** Patterns and tag sets remembered. @default 1000 */
   maxRules?: number | undefined;
+  /** The most changes a replica lags behind: how far `failover` can go back. @default 0 */
+  replicaLag?: number | undefined;
 }
+
+/** How far the clocks of neighbouring shards differ, in milliseconds: positions of two shards say nothing of one another. */
+const SHARD_SKEW = 1_000;
 
 /**
  * A shared tier in this process's memory, for tests and simulations: the object is the server, and each tier its
@@ -39,9 +49,9 @@ export interface SharedMemoryOptions {
  */
 export class SharedMemory {
   readonly #clock: Clock;
-  readonly #schedule: (step: SharedStep) => void;
+  readonly #schedule: Schedule;
   readonly #bounds: RoomBounds;
-  readonly #rooms = new Map<string, SharedRoom>();
+  readonly #rooms = new Map<string, { readonly shard: number; readonly room: SharedRoom }>();
   readonly #subscribers = new Set<Subscriber>();
   #lastFence = 0;
 
@@ -52,34 +62,85 @@ export class SharedMemory {
       logLength: options.logLength ?? 50_000,
       maxMarks: options.maxMarks ?? 1_000_000,
       maxRules: options.maxRules ?? 1_000,
+      replicaLag: options.replicaLag ?? 0,
     };
   }
 
-  factory(): SharedTierFactory {
-    return { kind: "memory-shared", open: (cacheName) => this.#open(cacheName) };
+  /** Connections to one server. @param schedule decides when their steps run. @default the server's */
+  factory(schedule: Schedule = this.#schedule): SharedTierFactory {
+    return { kind: "memory-shared", open: (cacheName) => this.#open({ cacheName, shard: 0, shards: 1, schedule }) };
   }
 
-  /** Restarts empty: entries, leases and log are gone, and the next use begins a generation. Connections stay. */
-  flush(): void {
-    for (const room of this.#rooms.values()) room.flush();
+  /** Connections to as many servers as there are shards, each with a log of its own; a key's hash says which holds it. */
+  shardedFactory(shards: number, schedule: Schedule = this.#schedule): ShardedTierFactory {
+    return {
+      kind: "memory-shared",
+      openShards: (cacheName) => {
+        const opened = Array.from({ length: shards }, (_, shard) => this.#open({ cacheName, shard, shards, schedule }));
+        return {
+          kind: "memory-shared",
+          shards: opened,
+          shardOf: (key) => hashOf(key) % shards,
+          close: async () => {
+            await Promise.all(opened.map((tier) => tier.close()));
+          },
+        };
+      },
+    };
   }
 
-  /** Forgets the oldest records of every cache's log, all but the newest `keep`. */
-  trimLog(keep: number = 0): void {
-    for (const room of this.#rooms.values()) room.trimLog(keep);
+  /**
+   * Restarts empty: entries, leases and log are gone, and the next use begins a generation. Connections stay.
+   *
+   * @param shard the one server that does. @default all
+   */
+  flush(shard?: number): void {
+    for (const room of this.#of(shard)) room.flush();
   }
 
-  #room(cacheName: string): SharedRoom {
-    let room = this.#rooms.get(cacheName);
-    if (room === undefined) {
-      room = new SharedRoom(
-        this.#clock,
-        this.#bounds,
-        () => this.#nextFence(),
-        (signal) => this.#publish(cacheName, signal),
-      );
-      this.#rooms.set(cacheName, room);
-    }
+  /** Forgets the oldest records of every cache's log, all but the newest `keep`. @param shard of that one server. @default all */
+  trimLog(keep: number = 0, shard?: number): void {
+    for (const room of this.#of(shard)) room.trimLog(keep);
+  }
+
+  /**
+   * A replica that lacks the last `lag` changes takes over: entries, leases, marks and log go back to what they were, and
+   * positions that were given out come again, or are passed. `replicaLag` bounds how far. Connections stay.
+   *
+   * @returns when the oldest change that is lost was made, on the monotonic clock; `undefined` when none is.
+   */
+  failover(
+    lag: number,
+    {
+      shard,
+      clock = 0,
+    }: {
+      /** The one server that fails. @default all */
+      readonly shard?: number | undefined;
+      /** How far the replica's wall clock is ahead of the old server's, in milliseconds. @default 0 */
+      readonly clock?: number | undefined;
+    } = {},
+  ): number | undefined {
+    const lost = this.#of(shard).flatMap((room) => room.failover(lag, clock) ?? []);
+    return lost.length === 0 ? undefined : Math.min(...lost);
+  }
+
+  #of(shard: number | undefined): SharedRoom[] {
+    const all = [...this.#rooms.values()];
+    return all.filter((one) => shard === undefined || one.shard === shard).map(({ room }) => room);
+  }
+
+  #room(name: string, shard: number): SharedRoom {
+    const known = this.#rooms.get(name);
+    if (known !== undefined) return known.room;
+    const room = new SharedRoom(
+      this.#clock,
+      this.#bounds,
+      shard * SHARD_SKEW,
+      () => this.#nextFence(),
+      (signal) => this.#publish(name, signal),
+    );
+    this.#rooms.set(name, { shard, room });
     return room;
   }
 
@@ -88,14 +149,16 @@ export class SharedMemory {
     return this.#lastFence;
   }
 
-  #publish(cacheName: string, signal: LogSignal): void {
-    for (const subscriber of this.#subscribers) if (subscriber.cacheName === cacheName) this.#push(subscriber, signal);
+  #publish(room: string, signal: LogSignal): void {
+    for (const subscriber of this.#subscribers) if (subscriber.room === room) this.#push(subscriber, signal);
   }
 
   #push(subscriber: Subscriber, signal: LogSignal): void {
-    this.#schedule({
+    const { schedule, shard } = subscriber;
+    schedule({
       kind: "push",
       name: signal.type,
+      shard,
       run: () => {
         if (this.#subscribers.has(subscriber)) subscriber.listener(signal);
       },
@@ -103,7 +166,7 @@ export class SharedMemory {
   }
 
   /** Asks, has it done and answers, each when the schedule says so. */
-  #ask<T>(name: string, act: () => T): Promise<T> {
+  #ask<T>({ shard, schedule }: Connection, name: string, act: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
       const run = (): void => {
         let answer: () => void;
@@ -113,15 +176,17 @@ export class SharedMemory {
         } catch (error) {
           answer = () => reject(error);
         }
-        this.#schedule({ kind: "reply", name, run: answer });
+        schedule({ kind: "reply", name, shard, run: answer });
       };
-      this.#schedule({ kind: "request", name, run });
+      schedule({ kind: "request", name, shard, run });
     });
   }
 
-  #open(cacheName: string): SharedTier {
-    const room = this.#room(cacheName);
-    const ask = <T>(name: string, act: () => T): Promise<T> => this.#ask(name, act);
+  #open(connection: Connection): SharedTier {
+    const { cacheName, shard, shards, schedule } = connection;
+    const roomName = JSON.stringify([cacheName, shards, shard]);
+    const room = this.#room(roomName, shard);
+    const ask = <T>(name: string, act: () => T): Promise<T> => this.#ask(connection, name, act);
     const mine = new Set<Subscriber>();
     let closed = false;
     // What is handed over is taken at the call: the caller may change it while the request is on its way.
@@ -170,7 +235,7 @@ export class SharedMemory {
         head: () => ask("head", () => room.head()),
         since: (position, limit) => ask("since", () => room.since(position, limit)),
         subscribe: async (listener) => {
-          const subscriber = { cacheName, listener };
+          const subscriber = { room: roomName, shard, schedule, listener };
           await ask("subscribe", () => {
             if (closed) throw new CacheError("ERR_CACHE_CLOSED", "The shared tier was closed");
             mine.add(subscriber);
@@ -191,11 +256,31 @@ export class SharedMemory {
   }
 }
 
-interface Subscriber {
+/** What a tier that is opened is a connection to, and when its steps run. */
+interface Connection {
   readonly cacheName: string;
+  readonly shard: number;
+  readonly shards: number;
+  readonly schedule: Schedule;
+}
+
+interface Subscriber {
+  readonly room: string;
+  readonly shard: number;
+  readonly schedule: Schedule;
   readonly listener: (signal: LogSignal) => void;
 }
 
 function copyOf(marks: readonly Mark[]): Mark[] {
   return marks.map((mark) => (mark.kind === "tags" ? { kind: "tags", tags: [...mark.tags] } : { ...mark }));
+}
+
+/** FNV-1a over UTF-16 units, its bits mixed once more: few shards look at few of them. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < key.length; index += 1) {
+    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

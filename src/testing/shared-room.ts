@@ -6,10 +6,12 @@ export interface RoomBounds {
   readonly logLength: number;
   readonly maxMarks: number;
   readonly maxRules: number;
+  /** Changes a replica may lag behind. */
+  readonly replicaLag: number;
 }
 
 interface Stored {
-  value: Uint8Array;
+  readonly value: Uint8Array;
   readonly expiresAt: number;
 }
 
@@ -24,6 +26,19 @@ interface Moved {
   readonly position: number;
 }
 
+/** All of a room, as it was before one change. */
+interface Snapshot {
+  /** When the change was made, on the monotonic clock. */
+  readonly at: number;
+  readonly entries: ReadonlyMap<string, Stored>;
+  readonly leases: ReadonlyMap<string, Lease>;
+  readonly marks: ReadonlyMap<string, Moved>;
+  readonly rules: ReadonlyMap<string, Moved>;
+  readonly log: readonly LogRecord[];
+  readonly head: Head | undefined;
+  readonly lastPosition: number;
+}
+
 const FLAG = 3;
 const STAMP = 4;
 const STAMP_END = 12;
@@ -34,24 +49,52 @@ export class SharedRoom {
   readonly #bounds: RoomBounds;
   readonly #nextFence: () => number;
   readonly #publish: (signal: LogSignal) => void;
-  readonly #entries = new Map<string, Stored>();
-  readonly #leases = new Map<string, Lease>();
+  #entries = new Map<string, Stored>();
+  #leases = new Map<string, Lease>();
   // Oldest position first: a mark that moves is taken out and put in again.
-  readonly #marks = new Map<string, Moved>();
-  readonly #rules = new Map<string, Moved>();
+  #marks = new Map<string, Moved>();
+  #rules = new Map<string, Moved>();
   #log: LogRecord[] = [];
   #head: Head | undefined;
-  /** Outlives a flush, as a server's clock does: no position is ever given twice. */
+  /** Outlives a flush, as a server's clock does: only a failover gives a position twice. */
   #lastPosition = 0;
+  /** How far this server's wall clock is ahead of the others', in milliseconds. */
+  #skew: number;
+  /** What replicas may have, the one that lags most first. */
+  #past: Snapshot[] = [];
 
-  constructor(clock: Clock, bounds: RoomBounds, nextFence: () => number, publish: (signal: LogSignal) => void) {
+  constructor(
+    clock: Clock,
+    bounds: RoomBounds,
+    skew: number,
+    nextFence: () => number,
+    publish: (signal: LogSignal) => void,
+  ) {
     this.#clock = clock;
     this.#bounds = bounds;
+    this.#skew = skew;
     this.#nextFence = nextFence;
     this.#publish = publish;
   }
 
+  /** A replica that lacks the last `lag` changes takes over; see `SharedMemory.failover`. */
+  failover(lag: number, clock: number): number | undefined {
+    this.#skew += clock;
+    const snapshot = lag > 0 ? this.#past[Math.max(0, this.#past.length - lag)] : undefined;
+    if (snapshot === undefined) return undefined;
+    this.#past = this.#past.slice(0, Math.max(0, this.#past.length - lag));
+    this.#entries = new Map(snapshot.entries);
+    this.#leases = new Map(snapshot.leases);
+    this.#marks = new Map(snapshot.marks);
+    this.#rules = new Map(snapshot.rules);
+    this.#log = [...snapshot.log];
+    this.#head = snapshot.head;
+    this.#lastPosition = snapshot.lastPosition;
+    return snapshot.at;
+  }
+
   flush(): void {
+    this.#past = [];
     this.#entries.clear();
     this.#leases.clear();
     this.#marks.clear();
@@ -69,6 +112,7 @@ export class SharedRoom {
   }
 
   put(puts: readonly SharedPut[], origin: string): Head {
+    this.#changes();
     const byKey = new Map(puts.map((put) => [put.key, put]));
     const head = this.#append(
       Array.from(byKey.keys(), (key): Mark => ({ kind: "key", key })),
@@ -83,6 +127,7 @@ export class SharedRoom {
   }
 
   invalidate(marks: readonly Mark[], soft: boolean, origin: string): { head: Head; hit: number } {
+    this.#changes();
     const distinct = [...new Map(marks.map((mark) => [nameOf(mark, soft), mark])).values()];
     const head = this.#append(distinct, soft, origin);
     let hit = 0;
@@ -114,7 +159,9 @@ export class SharedRoom {
 
   discard(key: string, stamp: Uint8Array): boolean {
     const stored = this.#entry(key);
-    return stored !== undefined && sameBytes(stampOf(stored.value), stamp) && this.#remove(key);
+    if (stored === undefined || !sameBytes(stampOf(stored.value), stamp)) return false;
+    this.#changes();
+    return this.#remove(key);
   }
 
   acquire(key: string, token: string, ttl: number, seen: Uint8Array | undefined, takeOver: boolean): LeaseAnswer {
@@ -131,38 +178,43 @@ export class SharedRoom {
         return { state: "held", remaining: lease.expiresAt - this.#clock.now(), head };
       }
     }
+    this.#changes();
     this.#leases.set(key, { token, expiresAt: this.#clock.now() + ttl });
     return { state: "won", fence: this.#nextFence(), head };
   }
 
   renew(key: string, token: string, ttl: number): boolean {
     if (this.#lease(key)?.token !== token) return false;
+    this.#changes();
     this.#leases.set(key, { token, expiresAt: this.#clock.now() + ttl });
     return true;
   }
 
   fill(key: string, token: string, value: Uint8Array, ttl: number): boolean {
     if (this.#lease(key)?.token !== token) return false;
-    this.#entries.set(key, { value, expiresAt: this.#clock.now() + ttl });
-    return this.release(key, token);
+    this.#changes();
+    this.#store(key, value, ttl);
+    return true;
   }
 
   commit(key: string, token: string, value: Uint8Array, ttl: number, origin: string): Head | undefined {
     if (this.#lease(key)?.token !== token) return undefined;
+    this.#changes();
     const head = this.#append([{ kind: "key", key }], false, origin);
-    this.fill(key, token, value, ttl);
+    this.#store(key, value, ttl);
     return head;
   }
 
   release(key: string, token: string): boolean {
     if (this.#lease(key)?.token !== token) return false;
-    this.#leases.delete(key);
-    this.#publish({ type: "settled", key });
+    this.#changes();
+    this.#endLease(key);
     return true;
   }
 
   head(): Head {
     if (this.#head === undefined) {
+      this.#changes();
       const start = this.#nextPosition();
       this.#head = { position: start, control: start, floor: start };
     }
@@ -180,6 +232,33 @@ export class SharedRoom {
     return reaches
       ? { records: this.#log.slice(from, from + limit), head }
       : { records: undefined, head, oldest: this.#log[0]?.previous };
+  }
+
+  /** Something is about to change: replicas may stay at what is now. */
+  #changes(): void {
+    const { replicaLag } = this.#bounds;
+    if (replicaLag === 0) return;
+    this.#past.push({
+      at: this.#clock.now(),
+      entries: new Map(this.#entries),
+      leases: new Map(this.#leases),
+      marks: new Map(this.#marks),
+      rules: new Map(this.#rules),
+      log: [...this.#log],
+      head: this.#head,
+      lastPosition: this.#lastPosition,
+    });
+    if (this.#past.length > replicaLag) this.#past.shift();
+  }
+
+  #store(key: string, value: Uint8Array, ttl: number): void {
+    this.#entries.set(key, { value, expiresAt: this.#clock.now() + ttl });
+    this.#endLease(key);
+  }
+
+  #endLease(key: string): void {
+    this.#leases.delete(key);
+    this.#publish({ type: "settled", key });
   }
 
   #append(marks: readonly Mark[], soft: boolean, origin: string): Head {
@@ -208,14 +287,17 @@ export class SharedRoom {
   }
 
   #nextPosition(): number {
-    this.#lastPosition = Math.max(Math.floor(this.#clock.wall() * 1_000), this.#lastPosition + 1);
+    this.#lastPosition = Math.max(Math.floor((this.#clock.wall() + this.#skew) * 1_000), this.#lastPosition + 1);
     return this.#lastPosition;
   }
 
   #flagStale(key: string): boolean {
     const stored = this.#entry(key);
     if (stored === undefined || !isEntry(stored.value)) return false;
-    stored.value[FLAG] = 1;
+    // A copy: what a replica has stays as it was.
+    const value = stored.value.slice();
+    value[FLAG] = 1;
+    this.#entries.set(key, { ...stored, value });
     return true;
   }
 

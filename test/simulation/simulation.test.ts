@@ -1,29 +1,58 @@
-import { expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { simulate } from "./simulation.js";
+import { drawWeather, WEATHERS } from "./weather.js";
+import { Random } from "./random.js";
+import { recorded, simulate, type Tally } from "./simulation.js";
 
 /*
- * SIMULATION_RUNS=20000 SIMULATION_SEED=1 npx vitest run test/simulation
+ * SIMULATION_RUNS=10 SIMULATION_SEED=1 npx vitest run test/simulation
  *
- * A failure names its seed: SIMULATION_RUNS=1 SIMULATION_SEED=<seed> plays it again, step by step the same.
+ * plays ten times as many, from another seed. A failure names its seed and its weather; `npm run simulate:faults` plays it again.
  */
-const runs = Number(process.env["SIMULATION_RUNS"] ?? 250);
+const times = Number(process.env["SIMULATION_RUNS"] ?? 1);
 const seed = Number(process.env["SIMULATION_SEED"] ?? 1);
 
-it(
-  `keeps every promise in ${runs} schedules from seed ${seed}`,
-  async () => {
-    const total = { steps: 0, reads: 0, loads: 0, writes: 0 };
-    for (let run = 0; run < runs; run += 1) {
-      const tally = await simulate(seed + run);
-      for (const count of ["steps", "reads", "loads", "writes"] as const) total[count] += tally[count];
-    }
-    // Schedules in which nothing happens prove nothing.
-    for (const count of ["steps", "reads", "loads", "writes"] as const) expect(total[count]).toBeGreaterThan(runs);
-  },
-  Math.max(20_000, runs * 200),
-);
+/**
+ * Schedules of each weather, and what must have happened in them: schedules in which nothing happens prove nothing. More
+ * of each are played when the mutants are.
+ */
+const PLAYED: readonly (readonly [weather: string, schedules: number, happened: readonly (keyof Tally)[]])[] = [
+  ["mixed", 500, ["locks", "crashes"]],
+  ["shards", 100, ["crashes"]],
+  ["crashes", 100, ["crashes"]],
+  ["locks", 50, ["locks"]],
+  ...["partitions", "bounded", "strict", "busy"].map((weather) => [weather, 50, []] as const),
+];
 
-it("plays the same seed the same way", async () => {
-  expect(await simulate(seed)).toEqual(await simulate(seed));
+describe("the simulation", () => {
+  const { stackTraceLimit } = Error;
+  beforeAll(() => {
+    // Half the time would go into stacks of errors that the caches expect.
+    Error.stackTraceLimit = 0;
+  });
+  afterAll(() => {
+    Error.stackTraceLimit = stackTraceLimit;
+  });
+
+  it.each(PLAYED)(
+    "keeps every promise in %s weather",
+    async (weather, schedules, happened) => {
+      const total: Record<string, number> = {};
+      for (let run = 0; run < schedules * times; run += 1) {
+        const tally = await simulate(seed + run, weather);
+        for (const [name, count] of Object.entries(tally)) total[name] = (total[name] ?? 0) + count;
+      }
+      for (const name of ["reads", "loads", "writes"]) expect(total[name]).toBeGreaterThan(schedules);
+      for (const name of happened) expect(total[name]).toBeGreaterThan(schedules / 10);
+    },
+    60_000 * Math.max(1, times),
+  );
+
+  it("plays the same seed the same way", async () => {
+    for (const weather of WEATHERS) expect(await recorded(seed, weather)).toEqual(await recorded(seed, weather));
+  });
+
+  it("draws a weather for every name", () => {
+    for (const name of WEATHERS) expect(drawWeather(new Random(seed), name).calms).toBeGreaterThan(0);
+  });
 });

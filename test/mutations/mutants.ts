@@ -1,0 +1,181 @@
+/** One rule of coherence taken out of the product, by a change of its text. */
+export interface Mutant {
+  /** What is missing. */
+  readonly name: string;
+  readonly file: string;
+  /** Occurs exactly once in the file: if it does not, the rule has moved and this list is out of date. */
+  readonly find: string;
+  readonly replace: string;
+  /** The simulation's weather in which it is noticed. */
+  readonly weather: string;
+}
+
+/** Every one of these must be noticed by the simulation. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "a fill is stored whoever holds the lease",
+    file: "src/testing/shared-room.ts",
+    find: `  fill(key: string, token: string, value: Uint8Array, ttl: number): boolean {
+    if (this.#lease(key)?.token !== token) return false;`,
+    replace: `  fill(key: string, _token: string, value: Uint8Array, ttl: number): boolean {`,
+    weather: "fair",
+  },
+  {
+    name: "an invalidation leaves the key's lease alone",
+    file: "src/testing/shared-room.ts",
+    find: `      this.#leases.delete(mark.key);
+`,
+    replace: "",
+    weather: "fair",
+  },
+  {
+    name: "a token whose lease ran out takes it back by renewing",
+    file: "src/testing/shared-room.ts",
+    find: `  renew(key: string, token: string, ttl: number): boolean {
+    if (this.#lease(key)?.token !== token) return false;`,
+    replace: `  renew(key: string, token: string, ttl: number): boolean {`,
+    weather: "leases",
+  },
+  {
+    name: "a writer stores although somebody else took its lease",
+    file: "src/testing/shared-room.ts",
+    find: `    if (this.#lease(key)?.token !== token) return undefined;
+`,
+    replace: "",
+    weather: "fair",
+  },
+  {
+    name: "readers join a flight that began before an invalidation",
+    file: "src/invalidation/invalidations.ts",
+    find: `    this.#pending.fence(key, position, soft);
+    this.#flights.detach(key);
+    this.#local.invalidate(key, soft, position);`,
+    replace: `    this.#pending.fence(key, position, soft);
+    this.#local.invalidate(key, soft, position);`,
+    weather: "joins",
+  },
+  {
+    name: "memory is refilled with what was read before an invalidation",
+    file: "src/invalidation/pending.ts",
+    find: `    fence.fencedAt = Math.max(fence.fencedAt, position);
+    if (!soft)`,
+    replace: `    if (!soft)`,
+    weather: "pushes",
+  },
+  {
+    name: "a lost log makes nothing suspect",
+    file: "src/invalidation/follower.ts",
+    find: `    marks.restart(since);
+`,
+    replace: "",
+    weather: "server",
+  },
+  {
+    name: "the gate lets every load through",
+    file: "src/load/gate.ts",
+    find: `    if (this.#active < this.#concurrency) {`,
+    replace: `    if (this.#active < Number.POSITIVE_INFINITY) {`,
+    weather: "busy",
+  },
+  {
+    name: "an entry's position is its process's wall clock",
+    file: "src/load/loads.ts",
+    find: `const position = lease?.position ?? this.#parts.invalidations.positionFor(flight.key);`,
+    replace: `const position = Math.floor(this.#parts.clock.wall() * 1_000);`,
+    weather: "skew",
+  },
+  {
+    name: "an entry's position is read after its load",
+    file: "src/load/loads.ts",
+    find: `await this.#fill(flight, spec, lease, context, value, took, position);`,
+    replace: `await this.#fill(flight, spec, lease, context, value, took, Math.max(position, this.#parts.invalidations.positionFor(flight.key)));`,
+    weather: "joins",
+  },
+  {
+    name: "a pushed record is applied whatever came before it",
+    file: "src/invalidation/follower.ts",
+    find: `if (record.previous === this.#position) this.#advance(record);`,
+    replace: `if (record.position > this.#position) this.#advance(record);`,
+    weather: "pushes",
+  },
+  {
+    name: "the heartbeat does not read the log",
+    file: "src/invalidation/follower.ts",
+    find: `    this.catchUp().then(() => {
+      this.#owed`,
+    replace: `    Promise.resolve().then(() => {
+      this.#owed`,
+    weather: "pushes",
+  },
+  {
+    name: "what was not acknowledged is forgotten",
+    file: "src/invalidation/invalidations.ts",
+    find: `    side.unsent.add(marks, soft);
+    side.follower.applyOwn`,
+    replace: `    side.follower.applyOwn`,
+    weather: "calls",
+  },
+  {
+    name: "what was not acknowledged is believed when the shared tier has it",
+    file: "src/load/shared-entries.ts",
+    find: `    if (this.#unsent.hits(path, envelope.tags)) return`,
+    replace: `    if (path === "") return`,
+    weather: "refusals",
+  },
+  {
+    name: "a soft invalidation of marks means nothing",
+    file: "src/invalidation/marks.ts",
+    find: `record.soft ? { hard: 0, soft: record.position } :`,
+    replace: `record.soft ? { hard: 0, soft: 0 } :`,
+    weather: "fair",
+  },
+  {
+    name: "a stored entry is judged by what the process happens to know",
+    file: "src/load/shared-entries.ts",
+    find: `if (!(await this.#follower.reach(head.control))) return undefined;`,
+    replace: `await Promise.resolve();`,
+    weather: "pushes",
+  },
+  {
+    name: "a written entry is kept in memory whatever was invalidated meanwhile",
+    file: "src/write/writes.ts",
+    find: `    if (control > fields.position || `,
+    replace: `    if (control > Number.POSITIVE_INFINITY || `,
+    weather: "fair",
+  },
+  {
+    name: "memory answers however long nothing was heard",
+    file: "src/invalidation/follower.ts",
+    find: ` || now - this.#heardAt <= this.#options.maxStaleness;`,
+    replace: ` || now >= 0;`,
+    weather: "bounded",
+  },
+  {
+    name: "a strict read asks nobody",
+    file: "src/load/loads.ts",
+    find: `if (await side.follower.confirm()) return`,
+    replace: `if (path !== "") return`,
+    weather: "strict",
+  },
+  {
+    name: "marks go to one shard only",
+    file: "src/invalidation/invalidations.ts",
+    find: `    else for (const side of sides.all) add(side, mark);`,
+    replace: `    else add(sides.all[0], mark);`,
+    weather: "shards",
+  },
+  {
+    name: "a lock's holder is never told that it ran out",
+    file: "src/lock.ts",
+    find: `if (sentAt >= provenUntil) return lost();`,
+    replace: `if (sentAt >= provenUntil) return;`,
+    weather: "locks",
+  },
+  {
+    name: "what a failover lost is not sent again",
+    file: "src/invalidation/follower.ts",
+    find: `    if (isRewritten) this.#options.onRewritten(`,
+    replace: `    if (isRewritten && since < 0) this.#options.onRewritten(`,
+    weather: "failover",
+  },
+];

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+
+import { UNMET } from "../simulation/weather.js";
+import { occurrences, playCopy } from "./mutate.js";
+import { MUTANTS } from "./mutants.js";
+
+/**
+ * Schedules of each weather that the product must pass, and in which its mutants must fail. They fail within a half of
+ * them; the rest is for changes that lead to other schedules.
+ */
+const SCHEDULES: Readonly<Record<string, number>> = {
+  bounded: 100,
+  busy: 50,
+  calls: 100,
+  failover: 50,
+  fair: 400,
+  joins: 200,
+  leases: 200,
+  locks: 400,
+  pushes: 400,
+  refusals: 200,
+  server: 100,
+  shards: 150,
+  skew: 100,
+  strict: 150,
+};
+
+/** Milliseconds for each; on an idle machine the longest takes some seconds. */
+const PATIENCE = 120_000;
+/** Copies at once, one for each core of a small machine. */
+const TOGETHER = 2;
+
+/** Runs no more than so many at a time. */
+function turns(): <T>(work: () => Promise<T>) => Promise<T> {
+  const lanes = Array.from({ length: TOGETHER }, () => Promise.resolve() as Promise<unknown>);
+  let next = 0;
+  return (work) => {
+    const lane = next++ % TOGETHER;
+    const result = (lanes[lane] as Promise<unknown>).then(work);
+    lanes[lane] = result.catch(() => undefined);
+    return result;
+  };
+}
+
+describe("the simulation notices", () => {
+  const inTurn = turns();
+  const noticed = MUTANTS.filter(({ weather }) => !UNMET.includes(weather));
+  const kept = Object.entries(SCHEDULES).filter(([weather]) => !UNMET.includes(weather));
+
+  it.each(MUTANTS)("$name: its place in the source is known", async (mutant) => {
+    expect(await occurrences(mutant)).toBe(1);
+  });
+
+  it.concurrent.each(noticed)(
+    "when $name",
+    async (mutant) => {
+      const { broken } = await inTurn(() => playCopy(mutant.weather, SCHEDULES[mutant.weather] as number, mutant));
+      expect(broken).toBeDefined();
+    },
+    PATIENCE * MUTANTS.length,
+  );
+
+  it.concurrent.each(kept)(
+    "nothing in the product as it is, in %s weather",
+    async (weather, schedules) => {
+      const { broken } = await inTurn(() => playCopy(weather, schedules));
+      expect(broken).toBeUndefined();
+    },
+    PATIENCE * MUTANTS.length,
+  );
+});

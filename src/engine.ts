@@ -321,7 +321,7 @@ export class Engine {
       onRewritten: (recent) => invalidations.sendAgain(side, recent),
       onChanged: (key) => (key === undefined ? invalidations.changedAll(side) : invalidations.changed(key)),
     });
-    const knowledge: LogKnowledge = { marks, trusted: (now) => follower.trusted(now) };
+    const knowledge: LogKnowledge = { marks, trusted: (now, since) => follower.trusted(now, since) };
     const entries = new SharedEntries({ tier, guard, follower, unsent, local, clock, recorder, knowledge });
     const leases = new SharedLeases({
       tier,

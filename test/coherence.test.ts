@@ -279,6 +279,26 @@ describe("promise 2: no value outlives its invalidation", () => {
     expect(b.peek("k")).toBeUndefined();
   });
 
+  it("with maxStaleness, nobody joins a load that began longer ago than anything was heard", async () => {
+    const { caches, connections, clock } = await start(2, { shared: { maxStaleness: "2s" } });
+    const [a, b] = caches as [(typeof caches)[0], (typeof caches)[0]];
+    const old = deferred<string>();
+    const first = b.getOrLoad("k", () => old.promise);
+    await clock.advance(0);
+    connections[1]?.hang();
+    connections[1]?.dropPushes(true);
+    await a.invalidate({ key: "k" });
+    // Within the bound it may be joined: nobody there can know.
+    await clock.advance(1_500);
+    const within = b.getOrLoad("k", () => "new");
+    await clock.advance(1_500);
+    const past = b.getOrLoad("k", () => "new");
+    await clock.advance(1_000);
+    old.resolve("old");
+    await clock.advance(1_000);
+    expect(await Promise.all([first, within, past])).toEqual(["old", "old", "new"]);
+  });
+
   it("with maxStaleness, memory stops answering when nothing is heard at all", async () => {
     const { caches, connections, clock } = await start(2, { shared: { maxStaleness: "2s" }, staleIfError: "1h" });
     const [, b] = caches as [(typeof caches)[0], (typeof caches)[0]];

@@ -94,9 +94,10 @@ export class LogFollower {
     return this.#heardAt;
   }
 
-  /** Whether memory may answer at `now`. */
-  trusted(now: number): boolean {
-    return this.#options.maxStaleness === Number.POSITIVE_INFINITY || now - this.#heardAt <= this.#options.maxStaleness;
+  /** Whether memory may answer at `now`, with what is known since. */
+  trusted(now: number, since: number = Number.NEGATIVE_INFINITY): boolean {
+    const { maxStaleness } = this.#options;
+    return maxStaleness === Number.POSITIVE_INFINITY || now - Math.max(this.#heardAt, since) <= maxStaleness;
   }
 
   /** Begins to follow; failures are tried again at each heartbeat. */

@@ -6,6 +6,10 @@ import type { Marks } from "./marks.js";
  */
 export interface LogKnowledge {
   readonly marks: Marks;
-  /** Whether memory may answer at `now`, on the monotonic clock: the log was heard not too long ago. */
-  trusted(now: number): boolean;
+  /**
+   * Whether memory may answer at `now`, on the monotonic clock: the log was heard not too long ago.
+   *
+   * @param since when the answer was taken from its source, if that is known: a young one may be given unheard.
+   */
+  trusted(now: number, since?: number): boolean;
 }

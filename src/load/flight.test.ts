@@ -27,6 +27,7 @@ function makeFlight(options: { key?: string; background?: boolean; pending?: Pen
     stale: undefined,
     reason: "cold",
     version: 0,
+    startedAt: 0,
     whenAbandoned: () => (abandoned += 1),
   });
   return { flight, abandoned: () => abandoned };

@@ -33,6 +33,8 @@ export class Flight {
   readonly background: boolean;
   /** The version of the marks when it began. */
   readonly version: number;
+  /** When that was, on the monotonic clock. */
+  readonly startedAt: number;
   /** Why memory had nothing. */
   reason: MissReason;
   /** The best value there is to serve if this goes wrong. */
@@ -57,6 +59,7 @@ export class Flight {
     stale: Held | undefined;
     reason: MissReason;
     version: number;
+    startedAt: number;
     whenAbandoned: (flight: Flight) => void;
   }) {
     this.key = init.key;
@@ -65,6 +68,7 @@ export class Flight {
     this.stale = init.stale;
     this.reason = init.reason;
     this.version = init.version;
+    this.startedAt = init.startedAt;
     this.#joined = init.background;
     this.#adopted = init.background;
     this.#whenAbandoned = init.whenAbandoned;

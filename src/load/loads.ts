@@ -120,9 +120,13 @@ export class Loads {
 
   /** The flight to join: one that began after the newest invalidation, else a new one. */
   #flight(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined): Flight {
-    const flight = this.#parts.flights.get(path);
-    // One that has answered with a stale value was an answer to those who waited: what may be served is judged anew.
-    return flight === undefined || flight.answered ? this.#start(path, spec, reason, held, false) : flight;
+    const { flights, sides, clock } = this.#parts;
+    const flight = flights.get(path);
+    // One that has answered with a stale value was an answer to those who waited: what may be served is judged anew. And one
+    // that began longer ago than the log was heard may have been invalidated without a word of it.
+    const mayJoin =
+      flight !== undefined && !flight.answered && sides.knowledgeOf(path).trusted(clock.now(), flight.startedAt);
+    return mayJoin ? flight : this.#start(path, spec, reason, held, false);
   }
 
   #start(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined, background: boolean): Flight {
@@ -134,6 +138,7 @@ export class Loads {
       stale: held,
       reason,
       version: this.#parts.sides.knowledgeOf(path).marks.version,
+      startedAt: this.#parts.clock.now(),
       whenAbandoned: (abandoned) => {
         flights.leave(abandoned);
         abandoned.abort(new CacheError("ERR_CACHE_TIMEOUT", `Nobody waits for ${path} any more`));

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 
 import type { Cache } from "../src/index.js";
+import { processes } from "./support/processes.js";
 import { COOLDOWN, failingTier, HEARTBEAT, openBreaker, PATIENCE, timed, TIMEOUT } from "./support/failing-tier.js";
 
 const start = failingTier();
@@ -112,4 +113,18 @@ describe("a write that is not acknowledged", () => {
     expect(a.stats().shared?.unsent).toBe(0);
     expect(await b.get("unrelated")).toBeUndefined();
   });
+});
+
+it("what is set right after the server began anew is kept there", async () => {
+  const { caches, server, close } = await processes(2);
+  onTestFinished(close);
+  const [a, b] = caches as [(typeof caches)[0], (typeof caches)[0]];
+  await a.set("before", 1);
+  server.flush();
+  // The heartbeat has not told of the new generation yet.
+  await a.setMany([
+    ["k", "v"],
+    ["l", "w"],
+  ]);
+  expect(await b.getMany(["k", "l"])).toEqual(["v", "w"]);
 });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { NodeRedisClusterLike, NodeRedisNodeLike } from "./client.js";
-import { nodeRedisClusterConnection, publishingToShard, shardConnection } from "./cluster-connection.js";
+import { nodeRedisClusterConnection, publishingToShard, shardConnection, shardScripts } from "./cluster-connection.js";
 import type { Connection, Script } from "./connection.js";
 import * as scripts from "./scripts.js";
 
@@ -55,7 +55,10 @@ describe("scripts in a cluster", () => {
 
   it("are made for it once", async () => {
     const run: Script[] = [];
-    const connection = shardConnection({ run: async (script: Script) => run.push(script) } as unknown as Connection);
+    const connection = shardConnection(
+      { run: async (script: Script) => run.push(script) } as unknown as Connection,
+      shardScripts(),
+    );
     await connection.run(scripts.FILL, [], []);
     await connection.run(scripts.FILL, [], []);
     expect(run[0]?.text).toContain("SPUBLISH");
@@ -66,21 +69,27 @@ describe("scripts in a cluster", () => {
 describe("a command on a slot that moves", () => {
   it("is sent again while the slot's keys are on two servers, a few times", async () => {
     let refusals = 0;
-    const connection = shardConnection({
-      mget: async () => (refusals++ < 3 ? throwing("TRYAGAIN Multiple keys request during rehashing of slot") : []),
-    } as unknown as Connection);
+    const connection = shardConnection(
+      {
+        mget: async () => (refusals++ < 3 ? throwing("TRYAGAIN Multiple keys request during rehashing of slot") : []),
+      } as unknown as Connection,
+      shardScripts(),
+    );
     expect(await connection.mget(["a"])).toEqual([]);
     expect(refusals).toBe(4);
   });
 
   it("rejects when that does not end", async () => {
     let tries = 0;
-    const connection = shardConnection({
-      run: async () => {
-        tries++;
-        return throwing("TRYAGAIN Multiple keys request during rehashing of slot");
-      },
-    } as unknown as Connection);
+    const connection = shardConnection(
+      {
+        run: async () => {
+          tries++;
+          return throwing("TRYAGAIN Multiple keys request during rehashing of slot");
+        },
+      } as unknown as Connection,
+      shardScripts(),
+    );
     await expect(connection.run(scripts.HEAD, [], [])).rejects.toThrow("TRYAGAIN");
     expect(tries).toBe(6);
   });
@@ -89,12 +98,15 @@ describe("a command on a slot that moves", () => {
     "is not sent again after %s: it may have run, or would fare no better",
     async (message) => {
       let tries = 0;
-      const connection = shardConnection({
-        send: async () => {
-          tries++;
-          return throwing(message);
-        },
-      } as unknown as Connection);
+      const connection = shardConnection(
+        {
+          send: async () => {
+            tries++;
+            return throwing(message);
+          },
+        } as unknown as Connection,
+        shardScripts(),
+      );
       await expect(connection.send("GET", "a", [])).rejects.toThrow(message);
       expect(tries).toBe(1);
     },

@@ -31,26 +31,31 @@ export function nodeRedisClusterConnection(client: NodeRedisClusterLike, slot: n
   );
 }
 
+/** The scripts as they are in a cluster, each made once. */
+export type ShardScripts = (script: Script) => Script;
+
+export function shardScripts(): ShardScripts {
+  const made = new WeakMap<Script, Script>();
+  return (script) => {
+    const known = made.get(script);
+    if (known !== undefined) return known;
+    const own = publishingToShard(script);
+    made.set(script, own);
+    return own;
+  };
+}
+
 /**
  * A connection whose scripts publish on sharded channels, which only the servers of the slot hear of, and whose commands
  * are sent again, a few times, when a slot that is moving has some of their keys on either side: nothing of them has run
  * (Redis Cluster specification, "Multiple keys operations").
  */
-export function shardConnection(connection: Connection): Connection {
-  const sharded = new WeakMap<Script, Script>();
-  const shardedOf = (script: Script): Script => {
-    let own = sharded.get(script);
-    if (own === undefined) {
-      own = publishingToShard(script);
-      sharded.set(script, own);
-    }
-    return own;
-  };
+export function shardConnection(connection: Connection, scripts: ShardScripts): Connection {
   return {
     keyPrefix: connection.keyPrefix,
     channelPrefix: connection.channelPrefix,
     mget: (keys) => patiently(() => connection.mget(keys)),
-    run: (script, keys, args) => patiently(() => connection.run(shardedOf(script), keys, args)),
+    run: (script, keys, args) => patiently(() => connection.run(scripts(script), keys, args)),
     send: (command, key, args) => patiently(() => connection.send(command, key, args)),
   };
 }

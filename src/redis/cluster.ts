@@ -2,7 +2,7 @@ import { CacheError } from "../errors.js";
 import type { ShardedTier, ShardedTierFactory } from "../tiers/shared.js";
 import { Admission, admitted } from "./admission.js";
 import { isIoRedisCluster, type RedisClusterLike } from "./client.js";
-import { nodeRedisClusterConnection, shardConnection } from "./cluster-connection.js";
+import { nodeRedisClusterConnection, shardConnection, shardScripts } from "./cluster-connection.js";
 import type { Connection } from "./connection.js";
 import { ioRedisConnection } from "./ioredis.js";
 import { shardCountKey, shardLayoutOf } from "./layout.js";
@@ -32,7 +32,7 @@ export interface TierSettings {
 export function clusterTiers(client: RedisClusterLike, shards: number, settings: TierSettings): ShardedTierFactory {
   const reach = reachOf(client);
   // As it is at the server, whoever puts it there.
-  const { keyPrefix, channelPrefix } = reach.connection(0);
+  const { channelPrefix } = reach.connection(0);
   if (channelPrefix.includes("{")) {
     throw new CacheError(
       "ERR_CACHE_OPTION",
@@ -40,40 +40,54 @@ export function clusterTiers(client: RedisClusterLike, shards: number, settings:
     );
   }
   const tags = shardTags(shards);
+  return { kind: "redis", openShards: (cacheName) => openCluster(reach, cacheName, tags, settings) };
+}
+
+function openCluster(reach: Reach, cacheName: string, tags: readonly string[], settings: TierSettings): ShardedTier {
+  const { keyPrefix, channelPrefix } = reach.connection(0);
+  const large = new LargeConnection(reach);
+  const admission = admissionOf(reach, cacheName, tags.length);
+  const subscriptions = new MasterSubscriptions({ ...reach.masters, admit: () => admission.ask() });
+  const shards = tags.map((tag) => {
+    const layout = shardLayoutOf(cacheName, tag, keyPrefix, channelPrefix);
+    const slot = slotOf(layout.channel);
+    const wiring = {
+      connection: admitted(reach.connection(slot), admission),
+      layout,
+      bounds: settings.bounds,
+      parts: new Parts(layout, settings.partsAbove, () => ({ own: large.open(slot), layout })),
+      signer: settings.signerFor?.(layout.channel),
+    };
+    return tierOf(wiring, (channel, hears) => subscriptions.subscribe(channel, hears), undefined);
+  });
   return {
     kind: "redis",
-    openShards(cacheName): ShardedTier {
-      const large = new LargeConnection(reach);
-      const countKey = shardCountKey(cacheName, channelPrefix);
-      const counting = reach.connection(slotOf(countKey));
-      const admission = new Admission(async () => {
-        const agreed = await agreedShards(counting, shardCountKey(cacheName, keyPrefix), shards);
-        if (agreed !== String(shards)) throw disagreement(agreed, shards, countKey);
-      });
-      const subscriptions = new MasterSubscriptions({ ...reach.masters, admit: () => admission.ask() });
-      const tiers = tags.map((tag) => {
-        const layout = shardLayoutOf(cacheName, tag, keyPrefix, channelPrefix);
-        const slot = slotOf(layout.channel);
-        const parts = new Parts(layout, settings.partsAbove, () => ({ own: large.open(slot), layout }));
-        const connection = admitted(reach.connection(slot), admission);
-        const signer = settings.signerFor?.(layout.channel);
-        return tierOf(
-          { connection, layout, bounds: settings.bounds, parts, signer },
-          (channel, hears) => subscriptions.subscribe(channel, hears),
-          undefined,
-        );
-      });
-      return {
-        kind: "redis",
-        shards: tiers,
-        shardOf: (key) => shardOfPath(key, shards),
-        async close() {
-          for (const tier of tiers) await tier.close();
-          large.close();
-        },
-      };
+    shards,
+    shardOf: (key) => shardOfPath(key, shards.length),
+    async close() {
+      for (const shard of shards) await shard.close();
+      large.close();
     },
   };
+}
+
+/**
+ * That all processes of a cache count the same shards: with another number one would look for keys where nobody else
+ * puts them, and hear of no invalidation. As many as the first of them said that ever asked.
+ */
+function admissionOf(reach: Reach, cacheName: string, shards: number): Admission {
+  const { keyPrefix, channelPrefix } = reach.connection(0);
+  // At the server the client's own prefix stands before it too.
+  const name = shardCountKey(cacheName, channelPrefix);
+  const connection = reach.connection(slotOf(name));
+  return new Admission(async () => {
+    const before = await connection.send("SET", shardCountKey(cacheName, keyPrefix), [String(shards), "NX", "GET"]);
+    if (before === null || before === undefined || textOf(before) === String(shards)) return;
+    throw new CacheError(
+      "ERR_CACHE_OPTION",
+      `Expected \`shards\` to be ${textOf(before)}, as this cache was begun with, got \`${shards}\`: delete ${JSON.stringify(name)} while none of its processes runs, or give the cache another name`,
+    );
+  });
 }
 
 /** What differs between the libraries. */
@@ -92,16 +106,17 @@ interface Duplicate extends Pick<Reach, "connection"> {
 }
 
 function reachOf(client: RedisClusterLike): Reach {
+  const scripts = shardScripts();
   if (isIoRedisCluster(client)) {
     return {
-      connection: () => shardConnection(ioRedisConnection(client)),
+      connection: () => shardConnection(ioRedisConnection(client), scripts),
       masters: ioRedisClusterMasters(client),
       duplicate() {
         const own = client.duplicate([], { lazyConnect: true });
         // What an error means shows in the commands.
         own.on("error", () => undefined);
         return {
-          connection: () => shardConnection(ioRedisConnection(own)),
+          connection: () => shardConnection(ioRedisConnection(own), scripts),
           connect: () => own.connect(),
           isOver: () => own.status === "end",
           close: () => own.disconnect(),
@@ -110,14 +125,14 @@ function reachOf(client: RedisClusterLike): Reach {
     };
   }
   return {
-    connection: (slot) => shardConnection(nodeRedisClusterConnection(client, slot)),
+    connection: (slot) => shardConnection(nodeRedisClusterConnection(client, slot), scripts),
     masters: nodeRedisClusterMasters(client),
     duplicate() {
       const own = client.duplicate({ minimizeConnections: true });
       // What an error means shows in the commands.
       own.on("error", () => undefined);
       return {
-        connection: (slot) => shardConnection(nodeRedisClusterConnection(own, slot)),
+        connection: (slot) => shardConnection(nodeRedisClusterConnection(own, slot), scripts),
         connect: () => own.connect(),
         isOver: () => !own.isOpen,
         close() {
@@ -141,7 +156,13 @@ class LargeConnection {
     if (this.#own?.client.isOver() === true) this.#own = undefined;
     if (this.#own === undefined) {
       const client = this.#reach.duplicate();
-      this.#own = { client, standing: client.connect() };
+      const standing = client.connect();
+      this.#own = { client, standing };
+      // One that never stood is no connection to keep: the next large value makes another.
+      standing.catch(() => {
+        client.close();
+        if (this.#own?.client === client) this.#own = undefined;
+      });
     }
     const { client, standing } = this.#own;
     // The other shards use it as well: it is closed with the last of them.
@@ -152,18 +173,4 @@ class LargeConnection {
     this.#own?.client.close();
     this.#own = undefined;
   }
-}
-
-/** How many shards the cache has: as many as the first process said that ever asked. */
-async function agreedShards(connection: Connection, key: string, shards: number): Promise<string> {
-  const before = await connection.send("SET", key, [String(shards), "NX", "GET"]);
-  return before === null || before === undefined ? String(shards) : textOf(before);
-}
-
-/** With another number a process would look for keys where nobody else puts them, and hear of no invalidation. */
-function disagreement(agreed: string, shards: number, key: string): CacheError {
-  return new CacheError(
-    "ERR_CACHE_OPTION",
-    `Expected \`shards\` to be ${agreed}, as this cache was begun with, got \`${shards}\`: delete ${JSON.stringify(key)} while none of its processes runs, or give the cache another name`,
-  );
 }

@@ -219,16 +219,20 @@ describe("subscriptions at masters", () => {
     close();
   });
 
-  it("wait no longer for one that takes connections and says nothing", async () => {
-    servers.place("a", "server:0");
+  it("take a connection for lost on which one of them is not answered", async () => {
+    for (const channel of ["a", "b"]) servers.place(channel, "server:0");
+    const standing = hear("b");
+    await pass(0);
     servers.mute.add("server:0");
-    const { said, close } = hear("a");
+    const asking = hear("a");
     await pass(4_900);
+    expect([standing.said, asking.said]).toEqual([["up"], []]);
     servers.mute.clear();
     await pass(1_000);
-    expect(said).toEqual(["up"]);
+    expect([standing.said, asking.said]).toEqual([["up", "down", "up"], ["up"]]);
     expect(servers.opened.map(({ closed }) => closed)).toEqual([true, false]);
-    close();
+    standing.close();
+    asking.close();
   });
 
   it("wait a moment for a client that does not find out", async () => {

@@ -133,6 +133,7 @@ describe("the masters of a node-redis cluster", () => {
   it.each(["error", "terminated", "end"])("are lost at %s, once, and closed", async (event) => {
     await nodeRedisClusterMasters(nodeRedisCluster().client).open(ADDRESS, hears);
     duplicate().emit(event, new Error("Socket closed unexpectedly"));
+    expect(heard).toEqual(["lost"]);
     duplicate().emit("error", new Error("Socket closed unexpectedly"));
     duplicate().emit("sharded-channel-moved", CHANNEL);
     expect(heard).toEqual(["lost"]);

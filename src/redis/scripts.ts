@@ -62,11 +62,13 @@ end
  * a mark is forgotten; [7] channel; [8], [9] how many members to move among marks and rules, which follow from [10].
  */
 const APPEND = `
+-- An UNLINK refused (a slot on its way to another server) is no removal: the whole step fails, and is sent again.
+local refused
 local function unlink(from, to)
   local found = 0
   for first = from, to, 1000 do
     local gone = redis.pcall('UNLINK', unpack(KEYS, first, math.min(first + 999, to)))
-    if type(gone) == 'number' then found = found + gone end
+    if type(gone) == 'number' then found = found + gone else refused = gone end
   end
   return found
 end
@@ -175,6 +177,7 @@ export const PUT: Script = script(
 local head, failure = append()
 endLeases()
 unlinkEntries()
+failure = failure or refused
 local at, upload = 10 + tonumber(ARGV[8]) + tonumber(ARGV[9]), 5 + 3 * n
 for i = 1, n do
   if failure then break end
@@ -196,7 +199,7 @@ export const INVALIDATE_HARD: Script = script(
 local head, failure = append()
 endLeases()
 local hit = unlinkEntries()
-if not head then return failure end
+if refused or not head then return refused or failure end
 return {head, hit}
 `,
 );
@@ -217,7 +220,7 @@ for i = 1, n do
     hit = hit + 1
   end
 end
-if not head then return failure end
+if refused or not head then return refused or failure end
 return {head, hit}
 `,
 );
@@ -303,7 +306,8 @@ end
 local head, failure = append()
 endLeases()
 unlinkEntries()
-if head then failure = store(KEYS[5], KEYS[7], ARGV[11], ARGV[12], KEYS[8], ARGV[14]) end
+failure = failure or refused
+if not failure then failure = store(KEYS[5], KEYS[7], ARGV[11], ARGV[12], KEYS[8], ARGV[14]) end
 if failure then drop() end
 redis.call('PUBLISH', ARGV[7], ARGV[13])
 return failure or head

@@ -89,10 +89,19 @@ export class Writes {
   }
 
   /** Entries written in one step, all of one side. */
-  async #setTogether(stored: readonly Made[], side: SharedSide | undefined, spec: WriteSpec): Promise<void> {
-    const operations = stored.map(({ path }) => this.#pending.begin(path));
+  async #setTogether(given: readonly Made[], side: SharedSide | undefined, spec: WriteSpec): Promise<void> {
+    const operations = given.map(({ path }) => this.#pending.begin(path));
     try {
-      const head = await this.#put(stored, side);
+      let stored = given;
+      let head = await this.#put(stored, side);
+      if (side !== undefined && stored.some(({ fields }) => fields.position < head.floor)) {
+        // Made before this process had met the log's generation, and so believed by nobody.
+        const { position } = head;
+        stored = await Promise.all(
+          given.map((one) => this.#formed(one.path, { kept: one.kept, fields: { ...one.fields, position } }, spec)),
+        );
+        head = await this.#put(stored, side);
+      }
       for (const [index, entry] of stored.entries()) {
         // Heard of meanwhile: somebody wrote or invalidated after this write.
         if ((operations[index]?.fencedAt ?? 0) <= head.position) this.#keep(entry, head, spec);

@@ -31,6 +31,7 @@ export type {
   EncryptionOptions,
   EntryPolicy,
   Isolation,
+  HotKeyOptions,
   MemoryFactory,
   MemoryOptions,
   SharedOptions,
@@ -53,7 +54,7 @@ export type {
   WriteDefinition,
   WriteKind,
 } from "./repository.js";
-export type { CacheStats, ReadStats, SharedStats, ShardStats } from "./stats.js";
+export type { CacheStats, HotKeyStats, ReadStats, SharedStats, ShardStats } from "./stats.js";
 export type { MemoryTierStats, RemovalCause } from "./tiers/memory/memory-tier.js";
 export type {
   InvalidationLog,

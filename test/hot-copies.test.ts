@@ -154,13 +154,13 @@ async function heat(
 
 /** The answer of a call: turns of the event loop, and if those are not enough, time. */
 async function settled<T>(clock: FakeClock, call: Promise<T>): Promise<T> {
-  let done = false;
+  const progress = { done: false };
   const end = (): void => {
-    done = true;
+    progress.done = true;
   };
   call.then(end, end);
-  for (let turn = 0; turn < 100 && !done; turn += 1) await clock.advance(turn < 20 ? 0 : 20);
-  expect(done).toBe(true);
+  for (let turn = 0; turn < 100 && !progress.done; turn += 1) await clock.advance(turn < 20 ? 0 : 20);
+  expect(progress.done).toBe(true);
   return call;
 }
 
@@ -179,6 +179,28 @@ describe("copies of a hot entry", () => {
     for (let read = 0; read < 60; read += 1)
       for (const cache of caches) expect(await settled(clock, cache.get("k"))).toBe("value");
     expect(traffic).toEqual({ copies: 120, entries: 60, copiesStored: stored });
+  });
+
+  it("lie far from each other, as neighbouring shards may be one server's", async () => {
+    const clock = new FakeClock();
+    const server = new SharedMemory({ clock });
+    const hotKeys = { perSecond: 1, copies: 3 };
+    const cache = createCache({ name: "test", tiers: [server.shardedFactory(12)], clock, hotKeys, ttl: "1h" });
+    for (let turn = 0; turn < 30; turn += 1) {
+      await settled(
+        clock,
+        cache.getOrLoad("k", () => 1),
+      );
+      await clock.advance(50);
+    }
+    const tier = server.shardedFactory(12).openShards("test");
+    const stored = await Promise.all(tier.shards.map((shard) => shard.store.read([`${COPY}k`])));
+    const home = tier.shardOf("k");
+    const distances = stored.flatMap(({ values }, shard) =>
+      values[0] === undefined ? [] : [(shard - home + 12) % 12],
+    );
+    expect(distances.sort((one, other) => one - other)).toEqual([4, 8]);
+    await settled(clock, cache.close());
   });
 
   it("are not used for a key that is not hot, nor without shards, nor when one copy is all", async () => {
@@ -335,6 +357,26 @@ describe("copies of a hot entry", () => {
       expect(fromCopies(cache) - before).toBe(bytes === copy ? 2 : 1);
     }
     expect(cache.stats().shared?.corrupt).toBe(0);
+  });
+
+  it("are not believed by a process that has not noted the key's invalidations since they were made", async () => {
+    const world = await start(2, { ttl: "1h" });
+    const [a, b] = world.caches as [Cache, Cache];
+    await heat({ ...world, caches: [a] }, ["k"], () => 1);
+    const cold = await world.join({ hotKeys: false });
+    await settled(world.clock, cold.invalidate({ key: "k" }));
+    // b has read of the invalidation, of a key that meant nothing to it.
+    await world.clock.advance(1_000);
+    for (let turn = 0; turn < 40; turn += 1) {
+      expect(
+        await settled(
+          world.clock,
+          b.getOrLoad("k", () => 2),
+        ),
+      ).toBe(2);
+      await world.clock.advance(50);
+    }
+    expect(fromCopies(b)).toBeGreaterThan(0);
   });
 
   it("are replaced by the process that loads", async () => {
@@ -613,13 +655,13 @@ class Run {
       await clock.advance(0);
     }
     for (const cache of this.#world.caches) this.answered += fromCopies(cache);
-    let left = this.#calls.length;
-    for (const call of this.#calls) void call.finally(() => (left -= 1));
-    for (let turn = 0; turn < 100 && left > 0; turn += 1) {
+    const calls = new Set(this.#calls);
+    for (const call of this.#calls) void call.finally(() => calls.delete(call));
+    for (let turn = 0; turn < 100 && calls.size > 0; turn += 1) {
       for (const step of pending.splice(0)) step.run();
       await clock.advance(200);
     }
-    expect(left).toBe(0);
+    expect(calls.size).toBe(0);
     await this.#world.close();
   }
 

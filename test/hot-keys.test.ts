@@ -73,14 +73,14 @@ async function readAll(
   const reads: Promise<unknown>[] = [];
   for (let at = 0; at < ms; at += 1) {
     for (const cache of caches) {
-      let answered = false;
+      const progress = { answered: false };
       const read = cache.getOrLoad("k", load).then(() => {
-        answered = true;
+        progress.answered = true;
       });
       reads.push(read);
       // Ten turns of the event loop are more than the shared tier in memory takes.
-      for (let turn = 0; turn < 10 && !answered; turn += 1) await clock.advance(0);
-      if (!answered) waited += 1;
+      for (let turn = 0; turn < 10 && !progress.answered; turn += 1) await clock.advance(0);
+      if (!progress.answered) waited += 1;
     }
     await clock.advance(1);
   }
@@ -110,7 +110,7 @@ describe("a hot key", () => {
     for (const cache of caches) void cache.getOrLoad("k", load);
     await clock.advance(60);
     expect(await readAll(caches, clock, load, 5_000)).toBe(0);
-    expect(loads()).toBeLessThanOrEqual(9);
+    expect(loads()).toBeLessThanOrEqual(8);
     expect(most()).toBe(1);
     for (const cache of caches) expect(cache.stats().hot).toMatchObject([{ key: "k", pinned: false }]);
   });

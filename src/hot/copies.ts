@@ -101,7 +101,7 @@ export class HotCopies {
     if (count < 2 || !this.#isHot(path) || home.follower.position === undefined) return home.entries.find(path, spec);
     const copied = this.#of(home, path);
     copied.turn = (copied.turn + 1) % count;
-    const other = this.#shard(home, copied.turn);
+    const other = this.#shard(home, copied.turn, count);
     if (other === undefined || copied.turn === 0 || !other.guard.up) return this.#atHome(copied, path, spec);
     return this.#withCopy(copied, other, path, spec);
   }
@@ -126,7 +126,7 @@ export class HotCopies {
     copied.seen = entry;
     const count = Math.min(this.#count, this.#sides().all.length);
     for (let turn = 1; turn < count; turn += 1) {
-      const other = this.#shard(copied.home, turn);
+      const other = this.#shard(copied.home, turn, count);
       if (other !== undefined) this.#store(copied, other, path, entry, { takeOver: true });
     }
   }
@@ -141,9 +141,10 @@ export class HotCopies {
     this.#copied.delete(path);
   }
 
-  #shard(home: SharedSide, turn: number): SharedSide | undefined {
+  /** Evenly spread over the shards: neighbours may well lie on one server. */
+  #shard(home: SharedSide, turn: number, count: number): SharedSide | undefined {
     const { all } = this.#sides();
-    return all[(home.shard + turn) % all.length];
+    return all[(home.shard + Math.floor((turn * all.length) / count)) % all.length];
   }
 
   #of(home: SharedSide, path: string): Copied {

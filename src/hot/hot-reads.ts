@@ -22,8 +22,8 @@ export class HotReads {
   readonly #clock: Clock;
   readonly #memory: () => MemoryTier<Held> | undefined;
   readonly #local: () => LocalEntries;
-  /** Of keys that memory does not keep, the entry that was refreshed last. */
-  readonly #refreshed = new Map<string, Uint8Array>();
+  /** Of hot keys that no memory keeps, the entry seen last and when it is to be refreshed: Infinity once that was tried. */
+  readonly #due = new Map<string, { readonly stamp: Uint8Array; at: number }>();
 
   /** @param parts.settings `undefined` when no hot keys are looked for. */
   constructor(parts: {
@@ -82,11 +82,16 @@ export class HotReads {
    */
   isDue(path: string, held: Held): boolean {
     if (this.#memory() !== undefined || !this.has(path)) return false;
-    this.#local().anticipateHeld(held);
     const { stamp } = held.fields;
-    const last = this.#refreshed.get(path);
-    if (this.#clock.now() < held.refreshAt || last?.every((byte, at) => byte === stamp[at]) === true) return false;
-    this.#refreshed.set(path, stamp);
+    let due = this.#due.get(path);
+    // Drawn once for an entry, as for one in memory: drawn at each read, it would be the earliest of a thousand draws.
+    if (due === undefined || due.stamp.some((byte, at) => byte !== stamp[at])) {
+      this.#local().anticipateHeld(held);
+      due = { stamp, at: held.refreshAt };
+      this.#due.set(path, due);
+    }
+    if (this.#clock.now() < due.at) return false;
+    due.at = Number.POSITIVE_INFINITY;
     return true;
   }
 
@@ -117,6 +122,6 @@ export class HotReads {
 
   #forget(path: string): void {
     this.#copies.forget(path);
-    this.#refreshed.delete(path);
+    this.#due.delete(path);
   }
 }

@@ -366,7 +366,7 @@ it("an entry that only others can read is a miss that leaves it where it is", as
   );
   expect(await old.get("k")).toBeUndefined();
   await clock.advance(1_000);
-  await expect(stored("k")).rejects.toThrow();
+  await expect(stored("k")).rejects.toThrow("Received undefined");
 });
 
 it("a repository's rows, in lists too, are without what is excluded and need a key for what is encrypted", async () => {

@@ -2,6 +2,7 @@ import type { Lock, LockOptions } from "./api.js";
 import type { Clock, Timer } from "./clock.js";
 import { toMilliseconds } from "./duration.js";
 import { CacheError } from "./errors.js";
+import { acquired } from "./load/lease.js";
 import { knownOptions, optionError } from "./policy.js";
 import type { SharedSide } from "./tiers/shared-side.js";
 
@@ -95,13 +96,17 @@ export function sharedLocks(sideOf: (path: string) => SharedSide, clock: Clock):
       for (;;) {
         settings.signal?.throwIfAborted();
         const sentAt = clock.now();
-        const answer = await guard.call("leases.acquire", () =>
-          tier.leases.acquire(path, { token, ttl: settings.ttl }),
-        );
-        if (answer.state === "won") return keepAlive(side, path, token, answer.fence, settings, sentAt + settings.ttl);
-        const left = giveUpAt - clock.now();
-        if (left <= 0) throw notObtained(path, settings);
-        await follower.settled(path, Math.max(1, Math.min(left, RECHECK)));
+        const ending = follower.leaseEnds.listen(path);
+        try {
+          const answer = await acquired(guard, tier.leases, path, { token, ttl: settings.ttl });
+          if (answer.state === "won")
+            return keepAlive(side, path, token, answer.fence, settings, sentAt + settings.ttl);
+          const left = giveUpAt - clock.now();
+          if (left <= 0) throw notObtained(path, settings);
+          await ending.until(Math.max(1, Math.min(left, RECHECK)));
+        } finally {
+          ending.end();
+        }
       }
     },
   };

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "../clock.js";
 import type { Recorder } from "../stats.js";
 import type { TierGuard } from "../tiers/guard.js";
 import type { LogSignal, SharedTier } from "../tiers/shared.js";
+import { LeaseEnds } from "./lease-ends.js";
 import type { Marks } from "./marks.js";
 import { RecentInvalidations } from "./recent.js";
 import type { Head, LogRecord, Mark } from "./record.js";
@@ -51,7 +52,7 @@ export interface FollowerOptions {
  */
 export class LogFollower {
   readonly #options: FollowerOptions;
-  readonly #waiters = new Map<string, Set<() => void>>();
+  readonly leaseEnds: LeaseEnds;
   readonly #recent: RecentInvalidations;
   #confirming: Promise<boolean> | undefined;
   #position: number | undefined;
@@ -71,6 +72,7 @@ export class LogFollower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.leaseEnds = new LeaseEnds(options.clock);
     this.#recent = new RecentInvalidations(options.clock);
   }
 
@@ -157,26 +159,10 @@ export class LogFollower {
     this.#apply({ marks, soft, position, previous: 0, origin: this.#options.origin });
   }
 
-  /** Resolves when the lease on the key ended (as far as is heard), or after `ms`. */
-  settled(key: string, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(key) ?? new Set();
-      this.#waiters.set(key, waiters);
-      const done = (): void => {
-        timer.cancel();
-        waiters.delete(done);
-        if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
-        resolve();
-      };
-      const timer = this.#options.clock.after(ms, done);
-      waiters.add(done);
-    });
-  }
-
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
-    for (const waiters of [...this.#waiters.values()]) for (const done of [...waiters]) done();
+    this.leaseEnds.close();
     const subscription = this.#subscription;
     this.#subscription = undefined;
     if (subscription === undefined) return;
@@ -308,7 +294,7 @@ export class LogFollower {
       if (mark.kind !== "key") continue;
       onKey(mark.key, record.soft, record.position);
       // Its lease is ended as well: who waits for it may take it.
-      this.#wake(mark.key);
+      this.leaseEnds.tell(mark.key);
     }
     const own = record.origin === origin;
     // A process's own record passes twice, when acknowledged (previous 0) and when it comes by: counted the first time.
@@ -323,7 +309,7 @@ export class LogFollower {
     if (this.#closed) return;
     switch (signal.type) {
       case "settled":
-        this.#wake(signal.key);
+        this.leaseEnds.tell(signal.key);
         return;
       case "refused":
         this.#options.recorder.messageRefused(signal.reason);
@@ -361,10 +347,6 @@ export class LogFollower {
       // The guard has counted and told the failure; the next heartbeat tries again.
       () => undefined,
     );
-  }
-
-  #wake(key: string): void {
-    for (const done of [...(this.#waiters.get(key) ?? [])]) done();
   }
 
   /** @param pushed the position of a record that was pushed before its turn. */

@@ -4,7 +4,7 @@ import type { LogFollower } from "../invalidation/follower.js";
 import type { Head } from "../invalidation/record.js";
 import type { Recorder } from "../stats.js";
 import type { TierGuard } from "../tiers/guard.js";
-import type { LeaseAnswer, SharedTier } from "../tiers/shared.js";
+import type { LeaseAnswer, Leases, SharedTier } from "../tiers/shared.js";
 import type { Flight } from "./flight.js";
 import type { ReadSpec, SharedEntries } from "./shared-entries.js";
 
@@ -83,36 +83,38 @@ export class SharedLeases {
     let known = seen;
     let stood = 0;
     while (!flight.aborted) {
-      let answer: LeaseAnswer;
+      const ending = this.#follower.leaseEnds.listen(flight.key);
       try {
-        const stamp = known;
-        stood = this.#follower.position ?? 0;
-        answer = await this.#guard.call("leases.acquire", () =>
-          this.#tier.leases.acquire(flight.key, { token, ttl: this.#ttl, seen: stamp }),
-        );
-      } catch {
-        return undefined;
-      }
-      switch (answer.state) {
-        case "won":
-          return this.#held(flight.key, token, answer.head.position, answer.fence, spec.policy.hardTimeout);
-        case "filled": {
-          const found = await this.#entries.examine(flight.key, answer.value, answer.head, spec, stood);
-          if (found.state === "down") return undefined;
-          if (found.state === "fresh") {
-            answers.fresh(found.held);
-            return "answered";
-          }
-          if (found.state === "stale") answers.stale(found.held);
-          known = found.state === "stale" ? found.held.fields.stamp : found.stamp;
-          break;
+        let answer: LeaseAnswer;
+        try {
+          stood = this.#follower.position ?? 0;
+          answer = await acquired(this.#guard, this.#tier.leases, flight.key, { token, ttl: this.#ttl, seen: known });
+        } catch {
+          return undefined;
         }
-        case "held":
-          // Somebody else refreshes what this flight has answered with: that is enough.
-          if (flight.answered) return "answered";
-          if (this.#clock.now() >= giveUpAt) return undefined;
-          answers.waiting();
-          await this.#follower.settled(flight.key, Math.max(1, Math.min(answer.remaining + 1, RECHECK)));
+        switch (answer.state) {
+          case "won":
+            return this.#held(flight.key, token, answer.head.position, answer.fence, spec.policy.hardTimeout);
+          case "filled": {
+            const found = await this.#entries.examine(flight.key, answer.value, answer.head, spec, stood);
+            if (found.state === "down") return undefined;
+            if (found.state === "fresh") {
+              answers.fresh(found.held);
+              return "answered";
+            }
+            if (found.state === "stale") answers.stale(found.held);
+            known = found.state === "stale" ? found.held.fields.stamp : found.stamp;
+            break;
+          }
+          case "held":
+            // Somebody else refreshes what this flight has answered with: that is enough.
+            if (flight.answered) return "answered";
+            if (this.#clock.now() >= giveUpAt) return undefined;
+            answers.waiting();
+            await ending.until(Math.max(1, Math.min(answer.remaining + 1, RECHECK)));
+        }
+      } finally {
+        ending.end();
       }
     }
     return undefined;
@@ -122,9 +124,8 @@ export class SharedLeases {
   async takeOver(key: string, ttl: number): Promise<Lease | undefined> {
     const token = this.#token();
     try {
-      const answer = await this.#guard.call("leases.acquire", () =>
-        this.#tier.leases.acquire(key, { token, ttl: this.#ttl, takeOver: true }),
-      );
+      const request = { token, ttl: this.#ttl, takeOver: true };
+      const answer = await acquired(this.#guard, this.#tier.leases, key, request);
       return answer.state === "won" ? this.#held(key, token, answer.head.position, answer.fence, ttl) : undefined;
     } catch {
       return undefined;
@@ -202,5 +203,29 @@ export class SharedLeases {
           });
       },
     };
+  }
+}
+
+/**
+ * Asks for a lease. One that is granted to a caller who has given up waiting for the answer is given back: nobody would
+ * hold it, and everybody would wait for its end.
+ */
+export async function acquired(
+  guard: TierGuard,
+  leases: Leases,
+  key: string,
+  request: Parameters<Leases["acquire"]>[1],
+): Promise<LeaseAnswer> {
+  let isAwaited = true;
+  try {
+    return await guard.call("leases.acquire", async () => {
+      const answer = await leases.acquire(key, request);
+      // A courtesy to others: at the latest it runs out by itself.
+      if (!isAwaited && answer.state === "won") leases.release(key, request.token).catch(() => undefined);
+      return answer;
+    });
+  } catch (error) {
+    isAwaited = false;
+    throw error;
   }
 }

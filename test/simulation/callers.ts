@@ -7,8 +7,6 @@ import type { World } from "./world.js";
 const SOURCE_DOWN = "the source is down";
 /** Milliseconds: twice what an answer is waited for. */
 const LEAST_LEASE = 500;
-/** How often a caller is in the same process as the last one, and how often it wants the same row: races are about one key. */
-const STAYS = 0.25;
 /** What a read may fail with by itself. */
 const EXCUSES: readonly unknown[] = ["ERR_CACHE_TIMEOUT", "ERR_CACHE_OVERLOADED"];
 
@@ -63,15 +61,15 @@ export class Callers {
   }
 
   #pickOwner(): Instance {
-    const { random, living } = this.#world;
+    const { random, living, weather } = this.#world;
     const last = this.#lastOwner;
-    if (last?.isAlive !== true || !random.chance(STAYS)) this.#lastOwner = random.pick(living);
+    if (last?.isAlive !== true || !random.chance(weather.stays)) this.#lastOwner = random.pick(living);
     return this.#lastOwner as Instance;
   }
 
   #pickRow(end: number): number {
-    const { random } = this.#world;
-    if (this.#lastRow >= end || !random.chance(STAYS)) this.#lastRow = random.below(end);
+    if (this.#lastRow >= end || !this.#world.random.chance(this.#world.weather.stays))
+      this.#lastRow = this.#world.pickRow(end);
     return this.#lastRow;
   }
 
@@ -204,8 +202,9 @@ export class Callers {
   }
 
   #invalidate(owner: Instance): void {
-    const { random, model, aims } = this.#world;
-    const aim = random.pick(random.chance(STAYS) ? aims.filter(({ rows }) => rows.includes(this.#lastRow)) : aims);
+    const { random, model, aims, weather } = this.#world;
+    const same = random.chance(weather.stays) ? aims.filter(({ rows }) => rows.includes(this.#lastRow)) : [];
+    const aim = random.pick(same.length > 0 ? same : aims);
     const soft = random.chance(0.25);
     // Writers of those rows wait for one another, so what they set is the newest there is.
     const rows = aim.rows.filter((row) => row < FIRST_SET || this.#isFree(row));

@@ -89,11 +89,6 @@ export class Instance {
     return loads;
   }
 
-  isLoading(row: number): boolean {
-    for (const { rows } of this.loading) if (rows.includes(row)) return true;
-    return false;
-  }
-
   /** It is gone, with everything it was about to do; nobody is told. */
   die(): void {
     this.isAlive = false;

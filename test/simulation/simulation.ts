@@ -104,7 +104,7 @@ class Run {
       failover ? 0.4 : 0,
       locks ? 2 : 0,
       source ? 1 : 0,
-      flaky ? 1.5 : 0,
+      flaky ? 3 : 0,
     ]);
     switch (choice) {
       case 0:

@@ -5,6 +5,10 @@ import type { Random } from "./random.js";
 export interface Weather {
   /** How often a step of a kind is passed over when its turn comes: what is slow in this run. */
   readonly slow: Readonly<Record<Pending["kind"], number>>;
+  /** Rows that are asked for and aimed at; 0: all. */
+  readonly rows: number;
+  /** How often a caller is in the same process as the last one, and how often it wants the same row: races are about one key. */
+  readonly stays: number;
   /** How often callers read, and write, and how often time passes; a step of what is under way weighs 10 and more. */
   readonly reads: number;
   readonly writes: number;
@@ -61,12 +65,29 @@ const SLOW = [0, 0, 0.7, 0.95] as const;
 /** What one kind of trouble needs; the rest is fair. */
 const NAMED: Readonly<Record<string, (random: Random) => Partial<Weather>>> = {
   fair: () => ({}),
-  joins: (random) => ({ slow: { ...QUICK, source: 0.98 }, reads: 12, writes: 6, source: random.chance(0.2) }),
+  joins: (random) => ({
+    slow: { ...QUICK, source: random.pick([0.8, 0.95]) },
+    rows: 2,
+    stays: 0.85,
+    reads: 12,
+    writes: random.pick([2, 6]),
+    source: false,
+  }),
+  writers: (random) => ({ rows: random.pick([1, 2]), reads: 3, writes: random.pick([2, 6]), time: 0.5 }),
   leases: () => ({ slow: { ...QUICK, source: 0.95 }, leaseTtl: 300, reads: 6, writes: 3, time: 2.5 }),
   pushes: () => ({ pushes: true }),
   calls: () => ({ calls: true }),
   partitions: (random) => ({ partitions: true, pushes: random.chance(0.3) }),
-  refusals: () => ({ calls: true, flaky: true, reads: 12, breakerFailures: 1_000 }),
+  refusals: () => ({
+    calls: true,
+    flaky: true,
+    rows: 2,
+    stays: 0.7,
+    reads: 6,
+    writes: 2,
+    time: 0.5,
+    breakerFailures: 1_000,
+  }),
   crashes: (random) => ({ crashes: true, calls: random.chance(0.3) }),
   server: (random) => ({ server: true, pushes: random.chance(0.5) }),
   failover: (random) => ({ failover: true, crashes: random.chance(0.3), partitions: random.chance(0.3), calms: 2 }),
@@ -74,8 +95,14 @@ const NAMED: Readonly<Record<string, (random: Random) => Partial<Weather>>> = {
   skew: () => ({ skew: 4_000, pushes: true }),
   busy: (random) => ({ concurrency: random.pick([1, 2]), queue: random.pick([0, 2, 100]), source: random.chance(0.3) }),
   bounded: (random) => ({ maxStaleness: random.pick([150, 700]), partitions: true, pushes: random.chance(0.5) }),
-  strict: (random) => ({ strict: true, pushes: true, calls: random.chance(0.3), partitions: random.chance(0.3) }),
-  locks: (random) => ({ locks: true, calls: random.chance(0.7), crashes: random.chance(0.5) }),
+  strict: (random) => ({
+    strict: true,
+    rows: random.pick([0, 2]),
+    pushes: true,
+    calls: random.chance(0.3),
+    partitions: random.chance(0.3),
+  }),
+  locks: (random) => ({ locks: true, time: 6, calls: random.chance(0.7), crashes: random.chance(0.5) }),
 };
 
 /** The kinds of weather there are: anything at once, or one trouble at a time. */
@@ -95,6 +122,8 @@ function fair(random: Random): Weather {
       push: random.pick(SLOW),
       source: random.pick(SLOW),
     },
+    rows: 0,
+    stays: 0.25,
     reads: random.pick([3, 6, 12]),
     writes: random.pick([1, 3, 6]),
     time: random.pick([0.5, 2.5]),

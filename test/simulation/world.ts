@@ -46,6 +46,8 @@ export class World {
   failing = false;
   /** A call has failed, or may have: from then on two processes may rightly load the same. */
   isTroubled = false;
+  /** Rows that are asked for. */
+  readonly #used: readonly number[];
   readonly #instances: Instance[] = [];
   /** Processes in which something may have changed since they were looked at. */
   readonly #stirred = new Set<Instance>();
@@ -61,7 +63,9 @@ export class World {
     this.server = new SharedMemory({ clock: this.clock, replicaLag: weather.failover ? REPLICA_LAG : 0 });
     const { rows, aims } = rowsOf((process) => this.instance(process).cache);
     this.rows = rows;
-    this.aims = aims;
+    const all = Array.from(rows.keys());
+    this.#used = weather.rows === 0 ? all : Array.from({ length: weather.rows }, () => random.pick(all));
+    this.aims = aims.filter((aim) => aim.rows.some((row) => this.#used.includes(row)));
     // One more: the newcomer who looks at what is left in the end.
     this.model = new Model(rows.length, PROCESSES + 1);
     for (let process = 0; process < PROCESSES; process += 1) this.start(process);
@@ -77,6 +81,12 @@ export class World {
 
   get dead(): Instance[] {
     return this.#instances.filter(({ isAlive }) => !isAlive);
+  }
+
+  /** A row in use, below `end`; any below it when there is none. */
+  pickRow(end: number): number {
+    const used = this.#used.filter((row) => row < end);
+    return used.length === 0 ? this.random.below(end) : this.random.pick(used);
   }
 
   /** The newest life of a process. */
@@ -184,8 +194,7 @@ export class World {
   memoryFloor(process: number, row: number, mayBeStale: boolean): number {
     const { maxStaleness } = this.weather;
     const own = this.model.floor(process, row, mayBeStale);
-    // Whoever joins a load that is under way is answered by that, however long it takes.
-    if (maxStaleness === 0 || this.instance(process).isLoading(row)) return own;
+    if (maxStaleness === 0) return own;
     return Math.max(own, this.model.floorBefore(this.clock.now() - maxStaleness, row, mayBeStale));
   }
 

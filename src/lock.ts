@@ -99,8 +99,10 @@ export function sharedLocks(sideOf: (path: string) => SharedSide, clock: Clock):
         const ending = follower.leaseEnds.listen(path);
         try {
           const answer = await acquired(guard, tier.leases, path, { token, ttl: settings.ttl });
-          if (answer.state === "won")
-            return keepAlive(side, path, token, answer.fence, settings, sentAt + settings.ttl);
+          // One that is told of too late may be somebody else's by now, with a greater fence.
+          const until = sentAt + settings.ttl;
+          if (answer.state === "won" && clock.now() < until)
+            return keepAlive(side, path, token, answer.fence, settings, until);
           const left = giveUpAt - clock.now();
           if (left <= 0) throw notObtained(path, settings);
           await ending.until(Math.max(1, Math.min(left, RECHECK)));
@@ -121,23 +123,26 @@ export function sharedLocks(sideOf: (path: string) => SharedSide, clock: Clock):
   ): Lock {
     const controller = new AbortController();
     let timer: Timer | undefined;
+    let expiry: Timer | undefined;
     let ended = false;
     // Counted from when it was asked for: the server's count began no earlier.
     let provenUntil = until;
     const lost = (): void => {
       if (ended) return;
       ended = true;
+      timer?.cancel();
+      expiry?.cancel();
       controller.abort(new CacheError("ERR_CACHE_LOCK", `The lock ${path} was lost`));
     };
     const renew = (): void => {
       const sentAt = clock.now();
-      if (sentAt >= provenUntil) return lost();
       guard
         .call("leases.renew", () => tier.leases.renew(path, token, settings.ttl))
         .then(
           (still) => {
             if (!still) return lost();
             provenUntil = sentAt + settings.ttl;
+            prove();
             schedule();
           },
           // Unknown: it is held until what was last proven runs out.
@@ -147,9 +152,16 @@ export function sharedLocks(sideOf: (path: string) => SharedSide, clock: Clock):
     const schedule = (): void => {
       if (!ended) timer = clock.after(Math.min(settings.ttl / 3, provenUntil - clock.now()), renew);
     };
+    // Of its own: a renewal that hangs must not keep the holder believing.
+    const prove = (): void => {
+      expiry?.cancel();
+      if (!ended) expiry = clock.after(provenUntil - clock.now(), lost);
+    };
+    prove();
     schedule();
     return makeLock(fence, controller, async () => {
       timer?.cancel();
+      expiry?.cancel();
       if (ended) throw new CacheError("ERR_CACHE_LOCK", `The lock ${path} was lost before it was released`);
       ended = true;
       const released = await guard.call("leases.release", () => tier.leases.release(path, token));

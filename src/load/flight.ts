@@ -33,6 +33,8 @@ export class Flight {
   readonly background: boolean;
   /** The version of the marks when it began. */
   readonly version: number;
+  /** The how-manieth of the cache; told when it is begun. */
+  number = 0;
   /** When that was, on the monotonic clock. */
   readonly startedAt: number;
   /** Why memory had nothing. */
@@ -156,6 +158,8 @@ export class Flight {
 
 /** The flights under way: at most one per key that new callers may join. */
 export class Flights {
+  /** How many were ever begun. */
+  begun = 0;
   readonly #byKey = new Map<string, Flight>();
   readonly #running = new Map<Flight, Promise<void>>();
 
@@ -170,6 +174,8 @@ export class Flights {
 
   /** Enters the flight and runs it; `run` never rejects. */
   start(flight: Flight, run: () => Promise<void>): void {
+    this.begun += 1;
+    flight.number = this.begun;
     this.#byKey.set(flight.key, flight);
     const running = run().finally(() => {
       this.#running.delete(flight);

@@ -18,6 +18,7 @@ import { Flight, type Flights, type Outcome } from "./flight.js";
 import type { EntryMaker, MadeEntry, SharedForm } from "./entry-maker.js";
 import type { LoadGate } from "./gate.js";
 import type { Lease } from "./lease.js";
+import { describe, isThenable, sameStamp, staleOutcome } from "./outcomes.js";
 import { answerFor } from "./patience.js";
 import type { ReadSpec } from "./shared-entries.js";
 
@@ -75,8 +76,9 @@ export class Loads {
 
   /** A strict read: memory is asked after the log. With no answer it has no say, and neither has the shared tier. */
   async #confirmed(side: SharedSide, path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+    const { begun } = this.#parts.flights;
     if (await side.follower.confirm()) return this.#get(path, spec, options);
-    return this.#join(this.#flight(path, spec, "suspect", undefined), spec, options);
+    return this.#join(this.#flight(path, spec, "suspect", undefined, begun), spec, options);
   }
 
   #get(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
@@ -119,13 +121,16 @@ export class Loads {
   }
 
   /** The flight to join: one that began after the newest invalidation, else a new one. */
-  #flight(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined): Flight {
+  #flight(path: string, spec: LoadSpec, reason: MissReason, held: Held | undefined, after = 0): Flight {
     const { flights, sides, clock } = this.#parts;
     const flight = flights.get(path);
     // One that has answered with a stale value was an answer to those who waited: what may be served is judged anew. And one
     // that began longer ago than the log was heard may have been invalidated without a word of it.
     const mayJoin =
-      flight !== undefined && !flight.answered && sides.knowledgeOf(path).trusted(clock.now(), flight.startedAt);
+      flight !== undefined &&
+      !flight.answered &&
+      flight.number > after &&
+      sides.knowledgeOf(path).trusted(clock.now(), flight.startedAt);
     return mayJoin ? flight : this.#start(path, spec, reason, held, false);
   }
 
@@ -477,24 +482,6 @@ export class Loads {
   }
 }
 
-function staleOutcome(held: Held): Outcome {
-  return { value: held.value, mutable: held.mutable, from: "memory", stale: true, raw: false, entry: held };
-}
-
-function sameStamp(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 function servable(held: Held, now: number): boolean {
   return now < Math.max(held.revalidateUntil, held.errorUntil);
-}
-
-/** The loader's own error by identity; a thrown nothing becomes an error, or no caller could tell it from success. */
-function describe(error: unknown): unknown {
-  if (error !== undefined && error !== null) return error;
-  return new CacheError("ERR_CACHE_LOAD", `A loader threw ${String(error)}`, { cause: error });
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

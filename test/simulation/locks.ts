@@ -10,7 +10,7 @@ interface Holder {
 
 const NAMES = ["lock:a", "lock:a", "lock:a", "lock:b"] as const;
 /** Milliseconds; six times as long as an answer is waited for, or more: a holder learns of the end of a shorter one too late. */
-const TTLS = [1_500, 2_000] as const;
+const TTLS = [100, 400, 2_000] as const;
 
 /**
  * Those who take locks. While no server loses anything, two never hold the same lock, as long as each heeds its `signal`,

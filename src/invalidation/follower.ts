@@ -56,6 +56,8 @@ export class LogFollower {
   readonly #recent: RecentInvalidations;
   #confirming: Promise<boolean> | undefined;
   #position: number | undefined;
+  /** Positions of own records, acknowledged and yet to come by in the log. */
+  readonly #acknowledged = new Set<number>();
   #newestSeen = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
@@ -159,6 +161,12 @@ export class LogFollower {
     this.#apply({ marks, soft, position, previous: 0, origin: this.#options.origin });
   }
 
+  /** As `applyOwn`, for one that the log will bring. */
+  applyAcknowledged(marks: readonly Mark[], soft: boolean, position: number): void {
+    if (position > (this.#position ?? 0)) this.#acknowledged.add(position);
+    this.applyOwn(marks, soft, position);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
@@ -236,30 +244,39 @@ export class LogFollower {
     // Not merely trimmed: what this process stood at was never given in this history, which goes on from before it. (With
     // a new generation nothing older is believed anyway.)
     const isRewritten = head.floor <= stood && (head.position < stood || (oldest !== undefined && oldest <= stood));
-    const fork = isRewritten ? await this.#fork() : 0;
+    const known = isRewritten ? await this.#known() : undefined;
     const rules = await guard.call("store.rules", () => tier.store.rules());
     recorder.gap(head.position);
     const since = this.#restart(head, rules);
     // History went back: positions of what was lost with it say nothing of what is now.
     if (head.position < stood) this.#newestSeen = 0;
     onLost(since);
-    if (isRewritten) this.#options.onRewritten(this.#recent.after(fork));
+    if (known !== undefined) this.#rewritten(known);
   }
 
-  /** The newest position applied of late that the server's history has, too; 0 when it has none of them. */
-  async #fork(): Promise<number> {
+  /** What this process was told, and the server's history has not, is told again; positions of that history mean nothing. */
+  #rewritten(known: ReadonlySet<number>): void {
+    this.#acknowledged.clear();
+    this.#options.onRewritten(this.#recent.except(known));
+  }
+
+  /**
+   * Of the positions applied of late, those that the server's history has: its log is read from the oldest of them. They
+   * need not be the oldest ones: what it acknowledged since it went back is known to it as well. None, when the oldest is not.
+   */
+  async #known(): Promise<ReadonlySet<number>> {
     const { tier, guard } = this.#options;
-    const positions = this.#recent.positions();
-    let low = 0;
-    let high = positions.length;
-    // All before `low` are known to it, all from `high` on are not.
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { records } = await guard.call("log.since", () => tier.log.since(positions[middle] as number, 1));
-      if (records === undefined) high = middle;
-      else low = middle + 1;
+    const known = new Set<number>();
+    let [from] = this.#recent.positions();
+    while (from !== undefined) {
+      const position: number = from;
+      const { records } = await guard.call("log.since", () => tier.log.since(position, PAGE));
+      if (records === undefined) break;
+      known.add(position);
+      for (const record of records) known.add(record.position);
+      from = records.length < PAGE ? undefined : records.at(-1)?.position;
     }
-    return positions[low - 1] ?? 0;
+    return known;
   }
 
   /**
@@ -272,6 +289,7 @@ export class LogFollower {
     this.#position = head.position;
     this.#owed = 0;
     this.#pushed = head.position;
+    for (const position of this.#acknowledged) if (position <= head.position) this.#acknowledged.delete(position);
     marks.restart(since);
     for (const rule of rules) marks.learn(rule.mark, rule);
     return since;
@@ -285,6 +303,23 @@ export class LogFollower {
   #advance(record: LogRecord): void {
     this.#apply(record);
     this.#position = record.position;
+    if (this.#acknowledged.size === 0) return;
+    this.#acknowledged.delete(record.position);
+    // One that was acknowledged and is passed over is not in this history, though all this process stood at is.
+    for (const position of this.#acknowledged) if (position < record.position) return this.#passedOver();
+  }
+
+  #passedOver(): void {
+    const position = this.known;
+    this.#acknowledged.clear();
+    this.#known().then(
+      (known) => {
+        this.#options.onLost(position);
+        this.#rewritten(known);
+      },
+      // The tier does not answer: all that was applied of late is told again.
+      () => this.#rewritten(new Set()),
+    );
   }
 
   #apply(record: LogRecord): void {

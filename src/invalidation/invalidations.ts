@@ -146,6 +146,10 @@ export class Invalidations {
    * not believed until it is acknowledged.
    */
   sendAgain(side: SharedSide, marks: { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] }): void {
+    // Entries and operations of the lost history carry its positions, by which the new one cannot judge them.
+    this.#local.dropAll(side.marks);
+    this.#pending.fenceAll(Number.MAX_SAFE_INTEGER, (key) => this.#sides().of(key) === side, true);
+    this.#flights.detachAll();
     for (const soft of [false, true]) {
       const all = soft ? marks.soft : marks.hard;
       for (let start = 0; start < all.length; start += AGAIN) side.unsent.add(all.slice(start, start + AGAIN), soft);
@@ -174,7 +178,7 @@ export class Invalidations {
           () => side.tier.store.invalidate(marks, soft, side.origin),
           side.patience,
         );
-        side.follower.applyOwn(marks, soft, head.position);
+        side.follower.applyAcknowledged(marks, soft, head.position);
       })
       // Counted and told by the guard; the next heartbeat tries again.
       .catch(() => undefined);

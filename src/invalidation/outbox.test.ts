@@ -28,7 +28,9 @@ function outbox(): {
         },
       },
     },
-    follower: { applyOwn: (_marks: readonly Mark[], _soft: boolean, position: number) => applied.push(position) },
+    follower: {
+      applyAcknowledged: (_marks: readonly Mark[], _soft: boolean, position: number) => applied.push(position),
+    },
   };
   // Only what an outbox asks of its side is there.
   return { box: new Outbox(side as never), sent, applied, fail: () => (failing = true) };

@@ -61,7 +61,7 @@ export class Outbox {
   async #deliver(marks: readonly Mark[], soft: boolean): Promise<Sent> {
     const { guard, tier, origin, patience, follower } = this.#side;
     const sent = await guard.call("store.invalidate", () => tier.store.invalidate(marks, soft, origin), patience);
-    follower.applyOwn(marks, soft, sent.head.position);
+    follower.applyAcknowledged(marks, soft, sent.head.position);
     return sent;
   }
 }

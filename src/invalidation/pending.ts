@@ -87,9 +87,11 @@ export class PendingOperations {
   }
 
   /** Any of these keys may have been invalidated up to `position`: their log was lost. */
-  fenceAll(position: number, isOfLog: (key: string) => boolean): void {
+  fenceAll(position: number, isOfLog: (key: string) => boolean, isHard = false): void {
     for (const [key, fence] of this.#fences) {
-      if (isOfLog(key)) fence.fencedAt = Math.max(fence.fencedAt, position);
+      if (!isOfLog(key)) continue;
+      fence.fencedAt = Math.max(fence.fencedAt, position);
+      if (isHard) fence.removedAt = Math.max(fence.removedAt, position);
     }
   }
 

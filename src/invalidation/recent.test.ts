@@ -7,15 +7,15 @@ import type { Mark } from "./record.js";
 const tag = (name: string): Mark => ({ kind: "tag", tag: name });
 
 describe("recent invalidations", () => {
-  it("are told each mark once, hard apart from soft, newer than a position", () => {
+  it("are told each mark once, hard apart from soft, but those of some positions", () => {
     const recent = new RecentInvalidations(new FakeClock());
     recent.add(1, [tag("a")], false);
     recent.add(2, [tag("b"), { kind: "key", key: "k" }], false);
     recent.add(3, [tag("b")], false);
     recent.add(4, [tag("b")], true);
     expect(recent.positions()).toEqual([1, 2, 3, 4]);
-    expect(recent.after(1)).toEqual({ hard: [tag("b"), { kind: "key", key: "k" }], soft: [tag("b")] });
-    expect(recent.after(4)).toEqual({ hard: [], soft: [] });
+    expect(recent.except(new Set([1]))).toEqual({ hard: [tag("b"), { kind: "key", key: "k" }], soft: [tag("b")] });
+    expect(recent.except(new Set([1, 2, 3, 4]))).toEqual({ hard: [], soft: [] });
   });
 
   it("are forgotten after a minute", async () => {

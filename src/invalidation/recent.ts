@@ -40,10 +40,10 @@ export class RecentInvalidations {
     return this.#kept.map((one) => one.position).toSorted((a, b) => a - b);
   }
 
-  /** What was applied of late and is newer than `position`: each mark once, hard ones apart from soft. */
-  after(position: number): { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] } {
-    const newer = this.#kept.filter((one) => one.position > position);
-    return { hard: distinct(newer, false), soft: distinct(newer, true) };
+  /** What was applied of late under other positions than these: each mark once, hard ones apart from soft. */
+  except(positions: ReadonlySet<number>): { readonly hard: readonly Mark[]; readonly soft: readonly Mark[] } {
+    const others = this.#kept.filter((one) => !positions.has(one.position));
+    return { hard: distinct(others, false), soft: distinct(others, true) };
   }
 
   #drop(count: number): void {

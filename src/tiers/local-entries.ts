@@ -231,6 +231,12 @@ export class LocalEntries {
     this.#epoch += 1;
   }
 
+  /** Drops every entry that these marks judge. */
+  dropAll(marks: LogKnowledge["marks"]): void {
+    const paths = [...(this.#memory?.entries() ?? [])].filter(([, held]) => held.knowledge.marks === marks);
+    for (const [path] of paths) this.#drop(path, "forgotten");
+  }
+
   /** Whether something is stored, of use or not. */
   holds(path: string): boolean {
     return this.#memory?.peek(path) !== undefined;

@@ -154,7 +154,7 @@ export class Writes {
         () => shared.tier.store.put(puts, shared.origin),
         Math.max(shared.patience, shared.guard.timeoutFor(bytes)),
       );
-      shared.follower.applyOwn(marks, false, head.position);
+      shared.follower.applyAcknowledged(marks, false, head.position);
       return head;
     } catch (cause) {
       throw this.#invalidations.undelivered(shared, marks, false, cause);
@@ -186,7 +186,7 @@ export class Writes {
     if (made === undefined) return false;
     const head = await lease.commit(made.bytes, made.life);
     if (head === undefined) return false;
-    shared.follower.applyOwn(marksOf([made]), false, head.position);
+    shared.follower.applyAcknowledged(marksOf([made]), false, head.position);
     if (pending.fencedAt <= head.position) this.#keep(made, head, spec);
     return true;
   }

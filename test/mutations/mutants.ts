@@ -167,8 +167,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "what a failover lost is not sent again",
     file: "src/invalidation/follower.ts",
-    find: `    if (isRewritten) this.#options.onRewritten(`,
-    replace: `    if (isRewritten && since < 0) this.#options.onRewritten(`,
+    find: `    if (known !== undefined) this.#rewritten(known);`,
+    replace: `    if (known !== undefined && since < 0) this.#rewritten(known);`,
     weather: "failover",
   },
 ];

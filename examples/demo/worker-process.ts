@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { NO_COUNTERS, type FromWorker, type ToWorker, type WorkerCounters, type WorkerSettings } from "./messages.js";
+import { within } from "../../scripts/servers/within.js";
 
 const START_TIMEOUT = 30_000;
 const REPORT_TIMEOUT = 5_000;
@@ -105,16 +106,4 @@ async function portOf(child: ChildProcess, exited: Promise<string>, settings: Wo
 /** The driver runs TypeScript through a loader, which its children need too. */
 function loaderArguments(own: readonly string[]): string[] {
   return own.some((argument) => argument.includes("tsx")) ? [...own] : [...own, "--import", import.meta.resolve("tsx")];
-}
-
-async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} within ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

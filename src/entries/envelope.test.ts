@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { contacts, isSame, values } from "../../test/fixtures/entries/values.js";
+import { entryFields } from "../../test/support/entry-fields.js";
 import { forged } from "../../test/support/forged.js";
 import { CacheError } from "../errors.js";
 import type { EntryFields } from "./entry.js";
@@ -15,19 +16,7 @@ import {
   stampOf,
 } from "./envelope.js";
 
-const entry: EntryFields = {
-  value: { id: 1 },
-  stamp: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
-  ttl: 60_000,
-  staleWhileRevalidate: 0,
-  staleIfError: 0,
-  loadCost: 0,
-  position: 0,
-  tags: ["team:7"],
-  fingerprint: 0,
-  etag: undefined,
-  sliding: false,
-};
+const entry = entryFields();
 
 const length = fc.oneof(fc.nat(), fc.double({ min: 0, noNaN: true }), fc.constant(Number.POSITIVE_INFINITY));
 const entries: fc.Arbitrary<EntryFields> = fc.record({

@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 import { anyReader, CACHE_NAME, canWrite, formOf, PATH, type StoredForm } from "../../test/fixtures/entries/forms.js";
 import { storedEntries } from "../../test/fixtures/entries/manifest.js";
 import { contacts, isSame, values } from "../../test/fixtures/entries/values.js";
+import { entryFields } from "../../test/support/entry-fields.js";
 import { forged } from "../../test/support/forged.js";
 import { CacheError } from "../errors.js";
-import type { EntryFields } from "./entry.js";
 import {
   encodeEnvelope,
   FLAG_COMPRESSED,
@@ -19,19 +19,11 @@ import {
 } from "./envelope.js";
 import { createForms, plainForm, type EntryForm, type FormDeclaration } from "./form.js";
 
-const entry: EntryFields = {
+const entry = entryFields({
   value: { id: 7, email: "ada@example.com", name: "Ada" },
-  stamp: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
-  ttl: 60_000,
-  staleWhileRevalidate: 0,
-  staleIfError: 0,
-  loadCost: 0,
-  position: 0,
-  tags: ["team:7"],
-  fingerprint: 0,
   etag: '"e"',
   sliding: true,
-};
+});
 const encryption = { keys: [{ id: "k1", secret: new Uint8Array(32) }] };
 const FORMS: readonly StoredForm[] = [
   "plain",

@@ -173,12 +173,7 @@ export class Invalidations {
     if (side.unsent.size === 0) return;
     side.unsent
       .flush(async (marks, soft) => {
-        const { head } = await side.guard.call(
-          "store.invalidate",
-          () => side.tier.store.invalidate(marks, soft, side.origin),
-          side.patience,
-        );
-        side.follower.applyAcknowledged(marks, soft, head.position);
+        await side.outbox.deliver(marks, soft);
       })
       // Counted and told by the guard; the next heartbeat tries again.
       .catch(() => undefined);

@@ -29,7 +29,7 @@ export class Outbox {
   }
 
   send(marks: readonly Mark[], soft: boolean): Promise<Sent> {
-    if (marks.length >= LIMIT || marks.some((mark) => mark.kind === "key")) return this.#deliver(marks, soft);
+    if (marks.length >= LIMIT || marks.some((mark) => mark.kind === "key")) return this.deliver(marks, soft);
     const open = soft ? this.#soft : this.#hard;
     if (open !== undefined && open.marks.size + marks.length <= LIMIT) {
       put(open.marks, marks);
@@ -45,7 +45,7 @@ export class Outbox {
       // Closed before it is sent: who comes later may come for a write that was later.
       const mine = soft ? this.#soft : this.#hard;
       if (mine === batch) this.#set(soft, undefined);
-      return this.#deliver([...together.values()], soft);
+      return this.deliver([...together.values()], soft);
     });
     const batch: Batch = { marks: together, sent };
     this.#set(soft, batch);
@@ -57,8 +57,8 @@ export class Outbox {
     else this.#hard = batch;
   }
 
-  /** Applied here once it is acknowledged. */
-  async #deliver(marks: readonly Mark[], soft: boolean): Promise<Sent> {
+  /** As one record, at once; applied here when it is acknowledged. */
+  async deliver(marks: readonly Mark[], soft: boolean): Promise<Sent> {
     const { guard, tier, origin, patience, follower } = this.#side;
     const sent = await guard.call("store.invalidate", () => tier.store.invalidate(marks, soft, origin), patience);
     follower.applyAcknowledged(marks, soft, sent.head.position);

@@ -5,7 +5,8 @@ import type { Items } from "./items.js";
 import type { Layout } from "./layout.js";
 import type { Records } from "./records.js";
 import { RememberedMarks, type MarkBounds } from "./remembered.js";
-import { isControl, type RecordBody } from "./wire.js";
+import type { RecordBody } from "../invalidation/mark-text.js";
+import { isControl } from "./wire.js";
 
 /** After so many records that move marks, the marks are stored whole again. */
 const SNAPSHOT_EVERY = 32;

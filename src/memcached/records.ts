@@ -4,7 +4,8 @@ import type { LogHead } from "./head.js";
 import type { Items } from "./items.js";
 import type { Layout } from "./layout.js";
 import { MAX_LENGTH, type Parts } from "./parts.js";
-import { encodeBody, isControl, parseBody, type RecordBody } from "./wire.js";
+import type { RecordBody } from "../invalidation/mark-text.js";
+import { encodeBody, isControl, parseBody } from "./wire.js";
 
 /** A record longer than this is not in the head, which every read brings along; bytes. */
 const MAX_INLINE = 400;

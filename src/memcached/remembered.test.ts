@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Mark } from "../invalidation/record.js";
 import { RememberedMarks } from "./remembered.js";
-import { encodeBody, parseBody, parseName, nameOf, type RecordBody } from "./wire.js";
+import type { RecordBody } from "../invalidation/mark-text.js";
+import { encodeBody, parseBody, parseName, nameOf } from "./wire.js";
 
 const target = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom("a", "b", "c", "d", 'q"\\', "é") },

@@ -1,5 +1,6 @@
 import type { Mark } from "../invalidation/record.js";
-import { isRule, nameOf, parseJson, parseName, type RecordBody } from "./wire.js";
+import { isRule, parseJson, type RecordBody } from "../invalidation/mark-text.js";
+import { nameOf, parseName } from "./wire.js";
 
 /** Most of what is remembered; beyond it what was moved longest ago is forgotten. */
 export interface MarkBounds {

@@ -1,17 +1,10 @@
+import { encodeMark, parseJson, parseMark, parseRecordBody, type RecordBody } from "../invalidation/mark-text.js";
 import type { Mark } from "../invalidation/record.js";
 
 /*
- * Records and marks as compact JSON. A record is `["origin", 0 | 1 for soft, [mark, …]]`: its position is told by
- * where it is. A mark is `["k", key]`, `["t", tag]`, `["T", [tag, …]]`, `["p", prefix]`, `["g", pattern]` or `["a"]`.
- * Whatever does not read exactly like this is not ours and is refused whole.
+ * Records and marks as compact JSON (`invalidation/mark-text.ts`). A record is `["origin", 0 | 1 for soft, [mark, …]]`:
+ * its position is told by where it is.
  */
-
-/** A record without its positions. */
-export interface RecordBody {
-  readonly origin: string;
-  readonly soft: boolean;
-  readonly marks: readonly Mark[];
-}
 
 export function encodeBody({ origin, soft, marks }: RecordBody): string {
   return JSON.stringify([origin, soft ? 1 : 0, marks.map(encodeMark)]);
@@ -21,14 +14,7 @@ export function parseBody(text: string): RecordBody | undefined {
   const value = parseJson(text);
   if (!Array.isArray(value) || value.length !== 3) return undefined;
   const [origin, soft, list] = value as readonly unknown[];
-  if (typeof origin !== "string" || (soft !== 0 && soft !== 1) || !Array.isArray(list)) return undefined;
-  const marks: Mark[] = [];
-  for (const item of list as readonly unknown[]) {
-    const mark = parseMark(item);
-    if (mark === undefined) return undefined;
-    marks.push(mark);
-  }
-  return { origin, soft: soft === 1, marks };
+  return parseRecordBody(origin, soft, list);
 }
 
 /** The one text of a mark. */
@@ -40,63 +26,7 @@ export function parseName(name: string): Mark | undefined {
   return parseMark(parseJson(name));
 }
 
-/** Whether a mark hits by rule, so that a process must know it before it can judge. */
-export function isRule(mark: Mark): boolean {
-  return mark.kind === "pattern" || mark.kind === "tags";
-}
-
 /** Whether any of them is to be remembered: marks of keys are not. */
 export function isControl(marks: readonly Mark[]): boolean {
   return marks.some((mark) => mark.kind !== "key");
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON is none of ours, as any other shape is.
-    return undefined;
-  }
-}
-
-function encodeMark(mark: Mark): readonly [code: string, target?: string | readonly string[]] {
-  switch (mark.kind) {
-    case "key":
-      return ["k", mark.key];
-    case "tag":
-      return ["t", mark.tag];
-    case "tags":
-      return ["T", mark.tags];
-    case "prefix":
-      return ["p", mark.prefix];
-    case "pattern":
-      return ["g", mark.pattern];
-    case "all":
-      return ["a"];
-  }
-}
-
-function parseMark(value: unknown): Mark | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const [code, target] = value as readonly unknown[];
-  if (code === "a") return value.length === 1 ? { kind: "all" } : undefined;
-  if (value.length !== 2) return undefined;
-  if (code === "T") return isTexts(target) ? { kind: "tags", tags: target } : undefined;
-  if (typeof target !== "string") return undefined;
-  switch (code) {
-    case "k":
-      return { kind: "key", key: target };
-    case "t":
-      return { kind: "tag", tag: target };
-    case "p":
-      return { kind: "prefix", prefix: target };
-    case "g":
-      return { kind: "pattern", pattern: target };
-    default:
-      return undefined;
-  }
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }

@@ -1,17 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeKey, namespacePath, inNamespace } from "../keys.js";
+import { hostileName as name, hostilePath as path } from "../../test/support/paths.js";
 import { layoutOf } from "./layout.js";
-
-const name = fc.oneof(
-  fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom("a", ":", "/", "#", "{", "}", "%", "é") }),
-  fc.string({ minLength: 1 }),
-);
-const path = fc
-  .tuple(name, fc.option(name, { nil: undefined }))
-  .map(([key, namespace]) =>
-    inNamespace(namespace === undefined ? "" : namespacePath("", namespace), encodeKey([key, "x"])),
-  );
 
 function keysOf(cache: string, at: string): string[] {
   const layout = layoutOf(cache, "", "");

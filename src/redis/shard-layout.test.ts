@@ -1,18 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeKey, inNamespace, namespacePath } from "../keys.js";
+import { hostileName as name, hostilePath as path } from "../../test/support/paths.js";
 import { shardCountKey, shardLayoutOf, type Layout } from "./layout.js";
 import { shardTags, slotOf } from "./slots.js";
-
-const name = fc.oneof(
-  fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom("a", ":", "/", "#", "{", "}", "%", "é") }),
-  fc.string({ minLength: 1 }),
-);
-const path = fc
-  .tuple(name, fc.option(name, { nil: undefined }))
-  .map(([key, namespace]) =>
-    inNamespace(namespace === undefined ? "" : namespacePath("", namespace), encodeKey([key, "x"])),
-  );
 
 /** Every key and channel a layout can name, whatever it has. */
 function allOf(layout: Layout, at: string): string[] {

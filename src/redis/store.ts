@@ -1,5 +1,6 @@
 import { MAX_DURATION } from "../duration.js";
 import { CacheError } from "../errors.js";
+import { isRule } from "../invalidation/mark-text.js";
 import type { Head, Mark } from "../invalidation/record.js";
 import type { SharedPut, SharedRead, SharedStore } from "../tiers/shared.js";
 import type { Connection } from "./connection.js";
@@ -7,7 +8,7 @@ import type { Layout } from "./layout.js";
 import type { Parts } from "./parts.js";
 import { DISCARD, INVALIDATE_HARD, INVALIDATE_SOFT, MARKS, PUT, RULES } from "./scripts.js";
 import type { Signer } from "./sign.js";
-import { encodeBody, isRule, memberOf, parseHead, parseRule, textOf } from "./wire.js";
+import { encodeBody, memberOf, parseHead, parseRule, textOf } from "./wire.js";
 
 /** Bounds of what the server remembers, resolved. */
 export interface Bounds {

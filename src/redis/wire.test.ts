@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isRule } from "../invalidation/mark-text.js";
 import type { LogRecord, Mark } from "../invalidation/record.js";
 import { signing } from "./sign.js";
-import { encodeBody, encodeSettled, isRule, memberOf, parseHead, parseMessage, parseRule } from "./wire.js";
+import { encodeBody, encodeSettled, memberOf, parseHead, parseMessage, parseRule } from "./wire.js";
 
 const text = fc.string({ unit: "binary", maxLength: 12 });
 const mark: fc.Arbitrary<Mark> = fc.oneof(

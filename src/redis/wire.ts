@@ -1,4 +1,5 @@
 import { CacheError } from "../errors.js";
+import { encodeMark, isRule, parseJson, parseMark, parseRecordBody } from "../invalidation/mark-text.js";
 import type { Head, LogRecord, Mark } from "../invalidation/record.js";
 import type { LogSignal } from "../tiers/shared.js";
 import type { Signer } from "./sign.js";
@@ -6,8 +7,8 @@ import type { Signer } from "./sign.js";
 /**
  * What travels, as compact JSON:
  *
- * - a record: `[position, previous, "origin", 0 | 1 for soft, [mark, …]]`, a mark being `["k", key]`, `["t", tag]`,
- *   `["T", [tag, …]]`, `["p", prefix]`, `["g", pattern]` or `["a"]`;
+ * - a record: `[position, previous, "origin", 0 | 1 for soft, [mark, …]]`, marks as in
+ *   `invalidation/mark-text.ts`;
  * - the end of a lease: `["settled", key]`;
  * - signed, either ends with one item more, the signature of everything before it but the positions (`sign.ts`).
  *
@@ -56,11 +57,6 @@ export function parseRule(member: string): { mark: Mark; soft: boolean } | undef
     : undefined;
 }
 
-/** Whether a mark hits by rule, so that a process must know it before it can judge. */
-export function isRule(mark: Mark): boolean {
-  return mark.kind === "pattern" || mark.kind === "tags";
-}
-
 /**
  * What was heard on the channel; `undefined` for what is none of ours.
  *
@@ -95,56 +91,12 @@ export function textOf(value: unknown): string {
   return typeof value === "string" ? value : String(value);
 }
 
-function encodeMark(mark: Mark): [code: string, target?: string | readonly string[]] {
-  switch (mark.kind) {
-    case "key":
-      return ["k", mark.key];
-    case "tag":
-      return ["t", mark.tag];
-    case "tags":
-      return ["T", mark.tags];
-    case "prefix":
-      return ["p", mark.prefix];
-    case "pattern":
-      return ["g", mark.pattern];
-    case "all":
-      return ["a"];
-  }
-}
-
 function recordOf(value: readonly unknown[]): LogRecord | undefined {
   const [position, previous, origin, soft, list, signature] = value;
   if (value.length !== 5 && !(value.length === 6 && isSignature(signature))) return undefined;
   if (!isPosition(position) || !isPosition(previous) || previous >= position) return undefined;
-  if (typeof origin !== "string" || (soft !== 0 && soft !== 1) || !Array.isArray(list)) return undefined;
-  const marks: Mark[] = [];
-  for (const item of list) {
-    const mark = parseMark(item);
-    if (mark === undefined) return undefined;
-    marks.push(mark);
-  }
-  return { position, previous, origin, soft: soft === 1, marks };
-}
-
-function parseMark(value: unknown): Mark | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const [code, target] = value as unknown[];
-  if (code === "a") return value.length === 1 ? { kind: "all" } : undefined;
-  if (value.length !== 2) return undefined;
-  if (code === "T") return isTexts(target) ? { kind: "tags", tags: target } : undefined;
-  if (typeof target !== "string") return undefined;
-  switch (code) {
-    case "k":
-      return { kind: "key", key: target };
-    case "t":
-      return { kind: "tag", tag: target };
-    case "p":
-      return { kind: "prefix", prefix: target };
-    case "g":
-      return { kind: "pattern", pattern: target };
-    default:
-      return undefined;
-  }
+  const body = parseRecordBody(origin, soft, list);
+  return body && { position, previous, ...body };
 }
 
 function signed(text: string, signer: Signer | undefined): string {
@@ -167,17 +119,4 @@ function isSignature(value: unknown): boolean {
 
 function isPosition(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON is none of ours, as any other shape is.
-    return undefined;
-  }
 }

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import type { Answers, Command, FromWorker, Row, ToWorker } from "./protocol.js";
+import { within } from "../../scripts/servers/within.js";
 
 const START_TIMEOUT = 30_000;
 /** The longest any command may take; the longest plans end their own waiting before. */
@@ -112,17 +113,5 @@ export class WorkerProcess {
       case "commit":
         this.#tell({ type: "committed", id: message.id, rows: this.source?.commit(message.keys) ?? [] });
     }
-  }
-}
-
-async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} within ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,8 +1,9 @@
 import { Redis, type RedisOptions as IoRedisOptions } from "ioredis";
 import { createClient, type RedisClientOptions } from "redis";
-import { expect } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import type { RedisLike } from "../../src/redis/index.js";
 import type { LogSignal, SharedTier } from "../../src/tiers/shared.js";
+import { startRedis, type RedisServer } from "../support/redis-server.js";
 
 /** A connected client of either library. */
 export interface Connected {
@@ -65,4 +66,21 @@ export async function eventually(check: () => void | Promise<void>): Promise<voi
       { timeout: 15_000, interval: 10 },
     )
     .toBe("so");
+}
+
+/** A server for all tests of a file, empty before each, and a client of the tests' own. To be read inside tests only. */
+export function oneRedis(): { readonly server: RedisServer; readonly admin: Redis } {
+  const made: { server: RedisServer; admin: Redis } = Object.create(null) as never;
+  beforeAll(async () => {
+    made.server = await startRedis();
+    made.admin = new Redis(made.server.url);
+    // Some tests cut every connection.
+    made.admin.on("error", () => undefined);
+  });
+  afterAll(async () => {
+    made.admin.disconnect();
+    await made.server.stop();
+  });
+  beforeEach(() => made.admin.flushall());
+  return made;
 }

@@ -1,30 +1,19 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { decodeEnvelope, encodeEnvelope, newStamp } from "../../src/entries/envelope.js";
 import { redis, type NodeRedisLike, type RedisLike, type RedisOptions } from "../../src/redis/index.js";
 import { SharedMemory } from "../../src/testing/index.js";
 import { entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
 import type { LargeValue, SharedTier, StoredValue } from "../../src/tiers/shared.js";
-import { startRedis, type RedisServer } from "../support/redis-server.js";
-import { connected, eventually, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
+import { connected, eventually, ioRedis, LIBRARIES, nodeRedis, type Connect, oneRedis } from "./redis-clients.js";
+import { startRedis } from "../support/redis-server.js";
 
 const PART = 65_536;
 const PARTS = "{c:a}#parts";
 
-let server: RedisServer;
-let admin: Redis;
-
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(() => admin.flushall());
+const real = oneRedis();
 
 function openOn(client: RedisLike, options: RedisOptions = {}): SharedTier {
   const tier = redis(client, { partsAbove: 1_024, ...options }).open("c");
@@ -32,7 +21,11 @@ function openOn(client: RedisLike, options: RedisOptions = {}): SharedTier {
   return tier;
 }
 
-async function open(options: RedisOptions = {}, connect: Connect = nodeRedis(), url = server.url): Promise<SharedTier> {
+async function open(
+  options: RedisOptions = {},
+  connect: Connect = nodeRedis(),
+  url = real.server.url,
+): Promise<SharedTier> {
   return openOn(await connected(connect, url, onTestFinished), options);
 }
 
@@ -64,14 +57,14 @@ function digest(bytes: Uint8Array | undefined): string | undefined {
 }
 
 async function keysOf(pattern: string): Promise<string[]> {
-  return (await admin.keys(pattern)).toSorted();
+  return (await real.admin.keys(pattern)).toSorted();
 }
 
 /** A node-redis client, each of its commands seen before it is sent and after it was answered. */
 async function watched(
   hooks: { before?: (args: readonly (string | Uint8Array)[]) => void; after?: (command: string) => Promise<void> } = {},
 ): Promise<NodeRedisLike> {
-  const client = (await connected(nodeRedis(), server.url, onTestFinished)) as NodeRedisLike;
+  const client = (await connected(nodeRedis(), real.server.url, onTestFinished)) as NodeRedisLike;
   const sendCommand: NodeRedisLike["sendCommand"] = async (args, options) => {
     hooks.before?.(args);
     const reply = await client.sendCommand(args, options);
@@ -97,13 +90,13 @@ describe.each(LIBRARIES)("a large value by $library", ({ connect }) => {
       const [read] = (await tier.store.read(["a"])).values;
       expect(read instanceof Uint8Array).toBe(length <= 1_024);
       expect(digest(await bytesOf(read))).toBe(digest(value));
-      expect(await admin.hlen(PARTS)).toBe(length <= 1_024 ? 0 : Math.ceil(length / PART) + 1);
+      expect(await real.admin.hlen(PARTS)).toBe(length <= 1_024 ? 0 : Math.ceil(length / PART) + 1);
     },
   );
 
   it("has a connection of its own, made for the first and closed with the tier", async () => {
     const connections = async (): Promise<number> =>
-      Number((await admin.info("clients")).match(/connected_clients:(\d+)/)?.[1]);
+      Number((await real.admin.info("clients")).match(/connected_clients:(\d+)/)?.[1]);
     const tier = await open({}, connect);
     const before = await connections();
     await put(tier, "a", large(1, 1_000));
@@ -119,10 +112,10 @@ describe.each(LIBRARIES)("a large value by $library", ({ connect }) => {
   it("is read again after its connection was lost", async () => {
     const tier = await open({}, connect);
     const ids = async (): Promise<Set<string>> =>
-      new Set(Array.from(String(await admin.client("LIST")).matchAll(/^id=(\d+)/gm), ([, id]) => id as string));
+      new Set(Array.from(String(await real.admin.client("LIST")).matchAll(/^id=(\d+)/gm), ([, id]) => id as string));
     const before = await ids();
     await put(tier, "a", large(1, 3 * PART));
-    for (const id of await ids()) if (!before.has(id)) expect(await admin.client("KILL", "ID", id)).toBe(1);
+    for (const id of await ids()) if (!before.has(id)) expect(await real.admin.client("KILL", "ID", id)).toBe(1);
     // What was on its way may be lost with the connection.
     await eventually(async () =>
       expect(digest(await (await readLarge(tier)).fetch())).toBe(digest(large(1, 3 * PART))),
@@ -137,10 +130,10 @@ describe("a client that does not connect again", () => {
   ])("has its connection for parts replaced ($library)", async ({ connect }) => {
     const tier = await open({}, connect);
     const ids = async (): Promise<Set<string>> =>
-      new Set(Array.from(String(await admin.client("LIST")).matchAll(/^id=(\d+)/gm), ([, id]) => id as string));
+      new Set(Array.from(String(await real.admin.client("LIST")).matchAll(/^id=(\d+)/gm), ([, id]) => id as string));
     const before = await ids();
     await put(tier, "a", large(1, 3 * PART));
-    for (const id of await ids()) if (!before.has(id)) await admin.client("KILL", "ID", id);
+    for (const id of await ids()) if (!before.has(id)) await real.admin.client("KILL", "ID", id);
     await eventually(async () =>
       expect(digest(await (await readLarge(tier)).fetch())).toBe(digest(large(1, 3 * PART))),
     );
@@ -176,8 +169,8 @@ describe("the parts of a value", () => {
   it("live as long as the entry, to the millisecond", async () => {
     const tier = await open();
     const ends = async (): Promise<unknown[]> => [
-      await admin.call("PEXPIRETIME", "c:a"),
-      await admin.call("PEXPIRETIME", PARTS),
+      await real.admin.call("PEXPIRETIME", "c:a"),
+      await real.admin.call("PEXPIRETIME", PARTS),
     ];
     const check = async (): Promise<void> => {
       const [end, partsEnd] = await ends();
@@ -244,15 +237,15 @@ describe("the parts of a value", () => {
   it("that are missing, torn or another's are no value", async () => {
     const tier = await open();
     const breaks: (() => Promise<unknown>)[] = [
-      () => admin.hdel(PARTS, "1"),
-      () => admin.del(PARTS),
-      () => admin.hset(PARTS, "2", "short"),
-      () => admin.hset(PARTS, "2", Buffer.alloc(PART + 1)),
-      () => admin.hset(PARTS, "id", "another"),
-      () => admin.hdel(PARTS, "id"),
-      () => admin.set(PARTS, "a text"),
-      async () => admin.hset(PARTS, "0", Buffer.from(large(2, PART))),
-      () => admin.copy("{c:b}#parts", PARTS, "REPLACE"),
+      () => real.admin.hdel(PARTS, "1"),
+      () => real.admin.del(PARTS),
+      () => real.admin.hset(PARTS, "2", "short"),
+      () => real.admin.hset(PARTS, "2", Buffer.alloc(PART + 1)),
+      () => real.admin.hset(PARTS, "id", "another"),
+      () => real.admin.hdel(PARTS, "id"),
+      () => real.admin.set(PARTS, "a text"),
+      async () => real.admin.hset(PARTS, "0", Buffer.from(large(2, PART))),
+      () => real.admin.copy("{c:b}#parts", PARTS, "REPLACE"),
     ];
     await put(tier, "b", large(1, 3 * PART));
     for (const breaks_ of breaks) {
@@ -305,7 +298,7 @@ describe("the parts of a value", () => {
     await expect(tier.leases.fill("a", "t", large(1, 10 * PART), LONG)).rejects.toThrow("the process dies");
     const [upload, ...others] = await keysOf("{c:a}#u:*");
     expect(others).toEqual([]);
-    const left = await admin.pttl(upload as string);
+    const left = await real.admin.pttl(upload as string);
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThanOrEqual(60_000);
     expect((await tier.store.read(["a"])).values).toEqual([undefined]);
@@ -315,7 +308,7 @@ describe("the parts of a value", () => {
     const tier = await open();
     await tier.log.head();
     await tier.leases.acquire("b", { token: "t", ttl: LONG });
-    await admin.set("c#log", "not a log");
+    await real.admin.set("c#log", "not a log");
     await expect(put(tier, "a", large(1, 5_000))).rejects.toThrow("WRONGTYPE");
     await expect(tier.leases.commit("b", "t", large(1, 5_000), LONG, "me")).rejects.toThrow("WRONGTYPE");
     expect(await keysOf("*#[up]*")).toEqual([]);
@@ -324,7 +317,7 @@ describe("the parts of a value", () => {
   it("lost before they are in place: the fill is rejected, and nothing is stored", async () => {
     const client = await watched();
     const forget = async (): Promise<void> => {
-      for (const key of await keysOf("{c:a}#u:*")) await admin.del(key);
+      for (const key of await keysOf("{c:a}#u:*")) await real.admin.del(key);
     };
     // After the last part; before it; before the second script.
     for (const [length, after] of [
@@ -366,7 +359,7 @@ describe("an entry in parts", () => {
     };
     const bytes = encodeEnvelope(fields, 1);
     await put(tier, "a", bytes);
-    const manifest = (await admin.getBuffer("c:a")) as Buffer;
+    const manifest = (await real.admin.getBuffer("c:a")) as Buffer;
     expect(() => decodeEnvelope(manifest)).toThrow(expect.objectContaining({ code: "ERR_CACHE_CORRUPT" }) as Error);
     expect(decodeEnvelope((await (await readLarge(tier)).fetch()) as Uint8Array).value).toBe(fields.value);
   });
@@ -374,7 +367,7 @@ describe("an entry in parts", () => {
   it("is told from a small value that looks like one", async () => {
     const tier = await open();
     await put(tier, "a", large(1, 5_000));
-    const manifest = new Uint8Array((await admin.getBuffer("c:a")) as Buffer);
+    const manifest = new Uint8Array((await real.admin.getBuffer("c:a")) as Buffer);
     await put(tier, "b", manifest);
     expect(digest(await bytesOf((await tier.store.read(["b"])).values[0]))).toBe(digest(manifest));
     await tier.store.invalidate(keyMarks("b"), false, "me");
@@ -451,7 +444,7 @@ describe("an entry in parts", () => {
     };
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(fc.nat({ max: 1 }), act), { maxLength: 25 }), async (acts) => {
-        await admin.flushall();
+        await real.admin.flushall();
         const model = new SharedMemory().factory().open("c");
         for (const [at, run] of acts) {
           const tier = tiers[at] as SharedTier;

@@ -1,29 +1,16 @@
-import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { redis, type RedisOptions } from "../../src/redis/index.js";
 import { entry, keyMarks, LONG } from "../../src/testing/suite/session.js";
 import type { LogSignal, SharedTier } from "../../src/tiers/shared.js";
-import { startRedis, type RedisServer } from "../support/redis-server.js";
-import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
+import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect, oneRedis } from "./redis-clients.js";
 
 const OLD = "the secret of last year";
 const NEW = "the secret of this year";
 
-let server: RedisServer;
-let admin: Redis;
-
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(() => admin.flushall());
+const real = oneRedis();
 
 async function open(secret: RedisOptions["secret"], connect: Connect = nodeRedis()): Promise<SharedTier> {
-  const tier = redis(await connected(connect, server.url, onTestFinished), { secret }).open("c");
+  const tier = redis(await connected(connect, real.server.url, onTestFinished), { secret }).open("c");
   onTestFinished(() => tier.close());
   return tier;
 }
@@ -42,17 +29,17 @@ function keysIn(heard: readonly LogSignal[]): string[] {
 
 /** What a script left in the log, to be tampered with. */
 async function lastRecord(): Promise<string> {
-  return (await admin.xrevrange("c#log", "+", "-", "COUNT", 1))[0]?.[1][1] ?? "";
+  return (await real.admin.xrevrange("c#log", "+", "-", "COUNT", 1))[0]?.[1][1] ?? "";
 }
 
 /** Appends a record as one would who may write to the server and knows everything but the secret. */
 async function forge(body: string): Promise<void> {
-  const [position] = String(await admin.get("c#head")).split(" ");
+  const [position] = String(await real.admin.get("c#head")).split(" ");
   const next = Number(position) + 1;
   const record = `[${next},${position},${body}`;
-  await admin.xadd("c#log", `${next}-0`, "r", record);
-  await admin.set("c#head", `${next} ${next} ${position}`);
-  await admin.publish("c#bus", record);
+  await real.admin.xadd("c#log", `${next}-0`, "r", record);
+  await real.admin.set("c#head", `${next} ${next} ${position}`);
+  await real.admin.publish("c#bus", record);
 }
 
 describe.each(LIBRARIES)("a secret, by $library", ({ connect }) => {
@@ -82,9 +69,9 @@ describe("a process with a secret", () => {
     const [tier, signed, foreign] = [await open(NEW), await open(NEW, ioRedis()), await open(OLD)];
     await tier.log.head();
     const heard = await hear(tier);
-    await admin.publish("c#bus", '["settled","a"]');
-    await admin.publish("c#bus", '[2,1,"o",0,[["k","a"]]]');
-    await admin.publish("c#bus", "hello");
+    await real.admin.publish("c#bus", '["settled","a"]');
+    await real.admin.publish("c#bus", '[2,1,"o",0,[["k","a"]]]');
+    await real.admin.publish("c#bus", "hello");
     await invalidate(foreign, "a");
     await invalidate(signed, "b");
     await eventually(() => expect(heard).toHaveLength(6));
@@ -138,12 +125,12 @@ describe("a process with a secret", () => {
 
   it("does not believe what another cache signed with the same secret", async () => {
     const tier = await open(NEW);
-    const client = await connected(nodeRedis(), server.url, onTestFinished);
+    const client = await connected(nodeRedis(), real.server.url, onTestFinished);
     const other = redis(client, { secret: NEW }).open("d");
     onTestFinished(() => other.close());
     const { position } = await tier.log.head();
     await invalidate(other, "a");
-    const [[, [, record = ""]] = ["", []]] = (await admin.xrange("d#log", "-", "+")) as [string, string[]][];
+    const [[, [, record = ""]] = ["", []]] = (await real.admin.xrange("d#log", "-", "+")) as [string, string[]][];
     await forge(record.replace(/^\[\d+,\d+,/, ""));
     expect((await tier.log.since(position, 10)).records).toBeUndefined();
   });

@@ -1,29 +1,22 @@
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Mark } from "../../src/invalidation/record.js";
 import { redis, type RedisOptions } from "../../src/redis/index.js";
 import { atHand, entry, keyMarks, LONG, stampBytes } from "../../src/testing/suite/session.js";
 import type { SharedTier } from "../../src/tiers/shared.js";
-import { startRedis, type RedisServer } from "../support/redis-server.js";
-import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
+import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect, oneRedis } from "./redis-clients.js";
+import { startRedis } from "../support/redis-server.js";
 
-let server: RedisServer;
-let admin: Redis;
-
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(() => admin.flushall());
+const real = oneRedis();
 
 const TAG: Mark = { kind: "tag", tag: "t" };
 const PATTERN: Mark = { kind: "pattern", pattern: "p:*" };
 
-async function open(options: RedisOptions = {}, connect: Connect = nodeRedis(), url = server.url): Promise<SharedTier> {
+async function open(
+  options: RedisOptions = {},
+  connect: Connect = nodeRedis(),
+  url = real.server.url,
+): Promise<SharedTier> {
   const client = await connected(connect, url, onTestFinished);
   const tier = redis(client, options).open("c");
   onTestFinished(() => tier.close());
@@ -56,9 +49,9 @@ describe.each(LIBRARIES)("scripts by $library", ({ connect }) => {
       expect((await tier.log.since(position, 1)).records).toEqual([]);
     };
     await everything();
-    await admin.script("FLUSH");
+    await real.admin.script("FLUSH");
     await everything();
-    await admin.script("FLUSH");
+    await real.admin.script("FLUSH");
     await Promise.all([everything, () => put(tier, "x", entry(1))].map((act) => act()));
   });
 });
@@ -67,7 +60,7 @@ describe("the keys of the log", () => {
   it("lost their head: a generation begins, newer than the old, and forgets it", async () => {
     const tier = await open();
     const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
-    await admin.del("c#head");
+    await real.admin.del("c#head");
     expect((await tier.store.read([])).head).toBeUndefined();
     const begun = await tier.log.head();
     expect(begun.floor).toBeGreaterThan(head.position);
@@ -80,15 +73,15 @@ describe("the keys of the log", () => {
     const tier = await open();
     const future = 4_000_000_000_000_000;
     await tier.log.head();
-    await admin.xadd("c#log", `${future}-0`, "r", "[]");
-    await admin.del("c#head");
+    await real.admin.xadd("c#log", `${future}-0`, "r", "[]");
+    await real.admin.del("c#head");
     expect((await tier.log.head()).position).toBe(future + 1);
   });
 
   it("hold something else for a head: a generation begins", async () => {
     const tier = await open();
     const { head } = await tier.store.invalidate([TAG], false, "me");
-    await admin.set("c#head", "nonsense");
+    await real.admin.set("c#head", "nonsense");
     expect((await tier.store.read([])).head).toBeUndefined();
     expect((await tier.log.head()).floor).toBeGreaterThan(head.position);
   });
@@ -96,7 +89,7 @@ describe("the keys of the log", () => {
   it.each(["c#marks", "c#rules"])("lost %s: everything that was known is older than the new floor", async (key) => {
     const tier = await open();
     const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
-    await admin.del(key);
+    await real.admin.del(key);
     // Moved again, it exists again, and still does not know the others.
     await tier.store.invalidate(
       [
@@ -120,8 +113,8 @@ describe("the keys of the log", () => {
     const tier = await open();
     const far = 4_000_000_000_000_000;
     await tier.log.head();
-    await admin.set("c#head", `${far} ${far} ${far}`);
-    await admin.del("c#marks", "c#log");
+    await real.admin.set("c#head", `${far} ${far} ${far}`);
+    await real.admin.del("c#marks", "c#log");
     expect(await tier.store.marks([TAG])).toEqual([{ hard: far + 1, soft: 0 }]);
     expect(await tier.log.head()).toEqual({ position: far + 1, control: far + 1, floor: far + 1 });
   });
@@ -130,7 +123,7 @@ describe("the keys of the log", () => {
     const tier = await open();
     const first = (await tier.store.invalidate([TAG], false, "me")).head;
     const second = (await tier.store.invalidate([TAG], false, "me")).head;
-    await admin.del("c#log");
+    await real.admin.del("c#log");
     expect(await tier.log.since(first.position, 10)).toEqual({ records: undefined, head: second });
     const third = (await tier.store.invalidate([TAG], false, "me")).head;
     expect((await tier.log.since(first.position, 10)).records).toBeUndefined();
@@ -143,7 +136,7 @@ describe("the keys of the log", () => {
   it("lost the fence counter: fences still grow", async () => {
     const tier = await open();
     const first = await tier.leases.acquire("a", { token: "t", ttl: LONG });
-    await admin.del("c#fence");
+    await real.admin.del("c#fence");
     const second = await tier.leases.acquire("a", { token: "t", ttl: LONG });
     expect(second.state === "won" && first.state === "won" && second.fence > first.fence).toBe(true);
   });
@@ -151,8 +144,8 @@ describe("the keys of the log", () => {
   it("hold a record nobody can read: the log does not reach back past it", async () => {
     const tier = await open();
     const { position } = await tier.log.head();
-    await admin.xadd("c#log", `${position + 5}-0`, "r", `[${position + 5},${position},"x",0,[["new-kind","y"]]]`);
-    await admin.set("c#head", `${position + 5} ${position} ${position}`);
+    await real.admin.xadd("c#log", `${position + 5}-0`, "r", `[${position + 5},${position},"x",0,[["new-kind","y"]]]`);
+    await real.admin.set("c#head", `${position + 5} ${position} ${position}`);
     expect((await tier.log.since(position, 10)).records).toBeUndefined();
     const { head } = await tier.store.invalidate([TAG], false, "me");
     expect((await tier.log.since(position + 5, 10)).records?.map((record) => record.position)).toEqual([head.position]);
@@ -162,7 +155,7 @@ describe("the keys of the log", () => {
     const tier = await open();
     const far = 8_999_999_999_999_990;
     await tier.log.head();
-    await admin.set("c#head", `${far} ${far} ${far}`);
+    await real.admin.set("c#head", `${far} ${far} ${far}`);
     for (let step = 1; step <= 20; step++) {
       const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
       expect(head.position).toBe(far + step);
@@ -184,10 +177,13 @@ describe("the keys of the log", () => {
     for (let batch = 0; batch < 10; batch++) {
       await Promise.all(Array.from({ length: 100 }, () => tier.store.invalidate(keyMarks("a"), false, "me")));
     }
-    expect(await admin.xlen("c#log")).toBeLessThanOrEqual(400);
+    expect(await real.admin.xlen("c#log")).toBeLessThanOrEqual(400);
     const { records, head } = await tier.log.since(start.position, 10);
     expect(records).toBeUndefined();
-    const oldest = JSON.parse((await admin.xrange("c#log", "-", "+", "COUNT", 1))[0]?.[1][1] ?? "") as [number, number];
+    const oldest = JSON.parse((await real.admin.xrange("c#log", "-", "+", "COUNT", 1))[0]?.[1][1] ?? "") as [
+      number,
+      number,
+    ];
     expect((await tier.log.since(oldest[1], 1_000)).records?.at(-1)?.position).toBe(head.position);
   });
 
@@ -207,7 +203,7 @@ describe("the keys of the log", () => {
     });
     expect(await tier.store.marks([TAG])).toEqual([{ hard: old.position, soft: 0 }]);
     expect(await tier.store.rules()).toHaveLength(1);
-    expect(await admin.zcard("c#marks")).toBe(2);
+    expect(await real.admin.zcard("c#marks")).toBe(2);
   });
 
   it("forget a bounded number of marks at once when the limit is lowered", async () => {
@@ -217,16 +213,16 @@ describe("the keys of the log", () => {
     for (let from = 0; from < 30_000; from += 10_000) await wide.store.invalidate(marks(from), false, "me");
     const narrow = await open({ maxMarks: 10 });
     await narrow.store.invalidate([TAG], false, "me");
-    expect(await admin.zcard("c#marks")).toBe(10_002);
+    expect(await real.admin.zcard("c#marks")).toBe(10_002);
     const { head } = await narrow.store.invalidate([TAG], false, "me");
-    expect(await admin.zcard("c#marks")).toBe(2);
+    expect(await real.admin.zcard("c#marks")).toBe(2);
     expect((await narrow.store.marks([{ kind: "tag", tag: "t3" }]))[0]?.hard).toBe(head.floor);
   });
 });
 
 describe("keys that are not ours", () => {
   beforeEach(() =>
-    admin.multi().hset("c:hash", "f", "v").set("c:short", "short").set("c:text", "somebody else's text").exec(),
+    real.admin.multi().hset("c:hash", "f", "v").set("c:short", "short").set("c:text", "somebody else's text").exec(),
   );
 
   it("are misses when read, whatever their type", async () => {
@@ -242,8 +238,8 @@ describe("keys that are not ours", () => {
     const { hit } = await tier.store.invalidate(keyMarks("hash", "short", "a"), true, "me");
     expect(hit).toBe(1);
     expect(atHand((await tier.store.read(["a"])).values[0])?.[3]).toBe(1);
-    expect(await admin.hgetall("c:hash")).toEqual({ f: "v" });
-    expect(await admin.get("c:short")).toBe("short");
+    expect(await real.admin.hgetall("c:hash")).toEqual({ f: "v" });
+    expect(await real.admin.get("c:short")).toBe("short");
   });
 
   it("go when they are invalidated, and are written over by a fill", async () => {
@@ -256,7 +252,7 @@ describe("keys that are not ours", () => {
 
   it("do not stand for a lease", async () => {
     const tier = await open();
-    await admin.multi().hset("{c:a}#lease", "f", "v").set("{c:b}#lease", "without an end").exec();
+    await real.admin.multi().hset("{c:a}#lease", "f", "v").set("{c:b}#lease", "without an end").exec();
     for (const key of ["a", "b"]) {
       expect(await tier.leases.fill(key, "t", entry(1), LONG)).toBe(false);
       expect((await tier.leases.acquire(key, { token: "t", ttl: LONG })).state).toBe("won");
@@ -279,7 +275,7 @@ describe("one Redis for many", () => {
       expect((await byNode.leases.acquire("b", { token: "u", ttl: LONG })).state).toBe("held");
       await eventually(() => expect(heard.map(({ type }) => type)).toEqual(["up", "record"]));
     }
-    expect(await admin.exists("c#head", "app:c#head")).toBe(2);
+    expect(await real.admin.exists("c#head", "app:c#head")).toBe(2);
   });
 
   it.each([
@@ -288,7 +284,7 @@ describe("one Redis for many", () => {
   ])("$apart keep caches of one name apart, their pushes too", async ({ first, second, path }) => {
     for (const connect of [nodeRedis, ioRedis]) {
       const one = await open({}, connect({ keyPrefix: first }));
-      const two = await open({}, connect({ keyPrefix: second }), server.url + path);
+      const two = await open({}, connect({ keyPrefix: second }), real.server.url + path);
       const heard = [await hear(one), await hear(two)];
       await put(one, "a", entry(1));
       expect((await two.store.read(["a"])).values).toEqual([undefined]);
@@ -298,7 +294,7 @@ describe("one Redis for many", () => {
         keyMarks("a"),
         keyMarks("b"),
       ]);
-      await admin.flushall();
+      await real.admin.flushall();
     }
   });
 });

@@ -1,28 +1,16 @@
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import { Redis } from "ioredis";
 import { BasicClientSideCache } from "redis";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { redis } from "../../src/redis/index.js";
 import { entry, keyMarks, LONG } from "../../src/testing/suite/session.js";
 import type { LogSignal, SharedTier } from "../../src/tiers/shared.js";
-import { startRedis, type RedisServer } from "../support/redis-server.js";
-import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect } from "./redis-clients.js";
+import { connected, eventually, hear, ioRedis, LIBRARIES, nodeRedis, type Connect, oneRedis } from "./redis-clients.js";
+import { startRedis } from "../support/redis-server.js";
 
-let server: RedisServer;
-let admin: Redis;
+const real = oneRedis();
 
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Redis(server.url);
-  admin.on("error", () => undefined);
-});
-afterAll(async () => {
-  admin.disconnect();
-  await server.stop();
-});
-beforeEach(() => admin.flushall());
-
-async function open(connect: Connect, url: string = server.url, tracking = true): Promise<SharedTier> {
+async function open(connect: Connect, url: string = real.server.url, tracking = true): Promise<SharedTier> {
   const tier = redis(await connected(connect, url, onTestFinished), { tracking }).open("c");
   onTestFinished(() => tier.close());
   return tier;
@@ -37,7 +25,7 @@ function changes(heard: readonly LogSignal[]): string[] {
 }
 
 async function connections(): Promise<number> {
-  return String(await admin.client("LIST"))
+  return String(await real.admin.client("LIST"))
     .trim()
     .split("\n").length;
 }
@@ -45,7 +33,7 @@ async function connections(): Promise<number> {
 /** The connections that track in broadcasting mode: a client's own cache does not. */
 async function trackers(): Promise<string[]> {
   return Array.from(
-    String(await admin.client("LIST")).matchAll(/^id=(\d+) .* flags=\w*tB/gm),
+    String(await real.admin.client("LIST")).matchAll(/^id=(\d+) .* flags=\w*tB/gm),
     ([, id]) => id as string,
   );
 }
@@ -64,22 +52,22 @@ describe.each([
     const heard = await hear(tier);
     // From here on it hears; what was before may have been missed.
     expect(heard.map(({ type }) => type)).toEqual(["up", "changed-all"]);
-    await admin.set("c:a", "by another service");
+    await real.admin.set("c:a", "by another service");
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "a"]));
-    await admin.multi().set("d:a", 1).set("cc:a", 1).set("c", 1).set("c#x", 1).set("{c:a}#lease", 1).exec();
-    await admin.set("c/ns:user:1", 1);
+    await real.admin.multi().set("d:a", 1).set("cc:a", 1).set("c", 1).set("c#x", 1).set("{c:a}#lease", 1).exec();
+    await real.admin.set("c/ns:user:1", 1);
     await eventually(() => expect(changes(heard).slice(2)).toEqual(["/ns:user:1"]));
-    await admin.del("c:a");
+    await real.admin.del("c:a");
     await eventually(() => expect(changes(heard).slice(3)).toEqual(["a"]));
-    await admin.pexpire("c/ns:user:1", 1);
+    await real.admin.pexpire("c/ns:user:1", 1);
     await eventually(() => expect(changes(heard).slice(4)).toEqual(["/ns:user:1", "/ns:user:1"]));
     const keys = Array.from({ length: 500 }, (_, index) => `k${index}`);
-    await admin.mset(keys.flatMap((key) => [`c:${key}`, "1"]));
+    await real.admin.mset(keys.flatMap((key) => [`c:${key}`, "1"]));
     await eventually(() => expect(changes(heard).slice(6).toSorted()).toEqual(keys.toSorted()));
   });
 
   it("hears of the cache's own writes as well", async () => {
-    const [tier, writer] = [await open(connect), await open(connect, server.url, false)];
+    const [tier, writer] = [await open(connect), await open(connect, real.server.url, false)];
     const heard = await hear(tier);
     await writer.store.put([{ key: "a", value: entry(1), ttl: LONG }], "me");
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "a"]));
@@ -90,9 +78,9 @@ describe.each([
   it("hears that all is gone", async () => {
     const tier = await open(connect);
     const heard = await hear(tier);
-    await admin.flushall();
+    await real.admin.flushall();
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "changed-all"]));
-    await admin.flushdb();
+    await real.admin.flushdb();
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "changed-all", "changed-all"]));
   });
 
@@ -103,13 +91,13 @@ describe.each([
       heard.length = 0;
       const [id, ...others] = await trackers();
       expect(others).toEqual([]);
-      await admin
+      await real.admin
         .multi()
         .call("CLIENT", "KILL", "ID", id as string)
         .set("c:missed", round)
         .exec();
       await eventually(() => expect(changes(heard)).toEqual(["changed-all"]));
-      await admin.set("c:heard", round);
+      await real.admin.set("c:heard", round);
       await eventually(() => expect(changes(heard)).toEqual(["changed-all", "heard"]));
     }
   });
@@ -125,18 +113,18 @@ describe.each([
     await hear(tier);
     await tier.close();
     await eventually(async () => expect(await connections()).toBe(before));
-    await admin.set("c:a", 1);
+    await real.admin.set("c:a", 1);
     expect(changes(heard)).toEqual(["changed-all"]);
   });
 });
 
 describe.each(LIBRARIES)("tracking by $library", ({ library, connect }) => {
   it("is off unless it is asked for", async () => {
-    const tier = await open(connect, server.url, false);
+    const tier = await open(connect, real.server.url, false);
     const heard = await hear(tier);
     expect(await trackers()).toEqual([]);
-    await admin.set("c:a", 1);
-    await admin.publish("c#bus", '["settled","a"]');
+    await real.admin.set("c:a", 1);
+    await real.admin.publish("c#bus", '["settled","a"]');
     await eventually(() => expect(heard.map(({ type }) => type)).toEqual(["up", "settled"]));
   });
 
@@ -145,7 +133,7 @@ describe.each(LIBRARIES)("tracking by $library", ({ library, connect }) => {
     const tier = await open(prefixed);
     const heard = await hear(tier);
     await tier.store.put([{ key: "/ns:a", value: entry(1), ttl: LONG }], "me");
-    await admin.del("c:a", "app:c/ns:a");
+    await real.admin.del("c:a", "app:c/ns:a");
     await eventually(() => expect(changes(heard).slice(-1)).toEqual(["/ns:a"]));
     expect(new Set(changes(heard))).toEqual(new Set(["changed-all", "/ns:a"]));
   });
@@ -170,9 +158,9 @@ describe.each(LIBRARIES)("tracking by $library", ({ library, connect }) => {
   });
 
   it("is refused where the server refuses it, and leaves no connection", async () => {
-    await admin.acl("SETUSER", "blind", "on", ">secret", "~*", "&*", "+@all", "-client|tracking");
+    await real.admin.acl("SETUSER", "blind", "on", ">secret", "~*", "&*", "+@all", "-client|tracking");
     const before = await connections();
-    const tier = await open(connect, `redis://blind:secret@127.0.0.1:${server.port}`);
+    const tier = await open(connect, `redis://blind:secret@127.0.0.1:${real.server.port}`);
     await expect(tier.log.subscribe(() => undefined)).rejects.toMatchObject({
       code: "ERR_CACHE_TIER",
       cause: expect.objectContaining({ message: expect.stringContaining("NOPERM") as string }) as unknown,
@@ -181,27 +169,27 @@ describe.each(LIBRARIES)("tracking by $library", ({ library, connect }) => {
   });
 
   it("says so when the right to it was taken away, and hears again when it is given back", async () => {
-    await admin.acl("SETUSER", "app", "on", ">secret", "~*", "&*", "+@all");
-    const tier = await open(connect, `redis://app:secret@127.0.0.1:${server.port}`);
+    await real.admin.acl("SETUSER", "app", "on", ">secret", "~*", "&*", "+@all");
+    const tier = await open(connect, `redis://app:secret@127.0.0.1:${real.server.port}`);
     const heard = await hear(tier);
     const kill = async (): Promise<void> => {
-      for (const id of await trackers()) await admin.client("KILL", "ID", id);
+      for (const id of await trackers()) await real.admin.client("KILL", "ID", id);
     };
-    await admin.acl("SETUSER", "app", "-client|tracking");
+    await real.admin.acl("SETUSER", "app", "-client|tracking");
     await kill();
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "refused"]));
     expect(heard.find(({ type }) => type === "refused")).toMatchObject({
       reason: expect.stringMatching(/^tracking: NOPERM/) as string,
     });
-    await admin.acl("SETUSER", "app", "+client|tracking");
-    await admin.call("CLIENT", "KILL", "USER", "app");
+    await real.admin.acl("SETUSER", "app", "+client|tracking");
+    await real.admin.call("CLIENT", "KILL", "USER", "app");
     await eventually(() => expect(changes(heard).at(-1)).toBe("changed-all"));
-    await admin.set("c:a", 1);
+    await real.admin.set("c:a", 1);
     await eventually(() => expect(changes(heard).at(-1)).toBe("a"));
   });
 
   it("replaces a connection that died without a word, when the log was read several times meanwhile", async () => {
-    const proxy = await trackingProxy(server.port);
+    const proxy = await trackingProxy(real.server.port);
     onTestFinished(() => proxy.close());
     const tier = await open(connect, `redis://127.0.0.1:${proxy.port}`);
     const heard = await hear(tier);
@@ -216,10 +204,10 @@ describe.each(LIBRARIES)("tracking by $library", ({ library, connect }) => {
     }
     expect(changes(heard)).toEqual(["changed-all"]);
     proxy.freeze();
-    await admin.set("c:missed", 1);
+    await real.admin.set("c:missed", 1);
     await readLog(9);
     await eventually(() => expect(changes(heard)).toEqual(["changed-all", "changed-all"]));
-    await admin.set("c:a", 1);
+    await real.admin.set("c:a", 1);
     await eventually(() => expect(changes(heard).at(-1)).toBe("a"));
   });
 });

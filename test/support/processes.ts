@@ -1,6 +1,7 @@
-import { createCache, memory, type Cache } from "../../src/index.js";
+import { createCache, type Cache } from "../../src/index.js";
 import type { CacheOptions } from "../../src/options.js";
 import { chaos, FakeClock, SharedMemory, type Chaos, type SharedStep } from "../../src/testing/index.js";
+import { cachesOn, closeHealed } from "./caches-on.js";
 
 /** Some caches on one shared tier, each as another process would have it, on one clock. */
 export interface Processes {
@@ -14,7 +15,6 @@ export interface Processes {
   readonly close: () => Promise<void>;
 }
 
-/** Jitter is off and chance is ½, so that times in tests are exact. */
 export async function processes(
   count: number,
   options: CacheOptions = {},
@@ -30,16 +30,7 @@ export async function processes(
   const shared = new SharedMemory({ clock, ...sharedOptions });
   const connections = Array.from({ length: count }, () => chaos(shared.factory()));
   for (const connection of connections) disturb?.(connection, clock);
-  const caches = connections.map((connection) =>
-    createCache({
-      name: "test",
-      tiers: [memory(), connection.factory],
-      clock,
-      jitter: 0,
-      random: () => 0.5,
-      ...options,
-    }),
-  );
+  const caches = cachesOn(connections, clock, options);
   const settle = (): Promise<void> => clock.advance(0);
   await settle();
   return {
@@ -48,12 +39,7 @@ export async function processes(
     caches,
     connections,
     settle,
-    async close() {
-      for (const connection of connections) connection.heal();
-      const closing = Promise.all(caches.map((cache) => cache.close()));
-      await clock.advance(10_000);
-      await closing;
-    },
+    close: () => closeHealed(caches, connections, clock),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Redis } from "ioredis";
-import { freePort, startRedis, type RedisServer } from "./redis-server.js";
+import { freePort } from "../../scripts/servers/port.js";
+import { startRedis, type RedisServer } from "./redis-server.js";
 
 /** One server of a cluster. Its `stop` belongs to the cluster. */
 export interface ClusterNode extends RedisServer {

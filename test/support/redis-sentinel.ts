@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { answers, freePort, redisBinary, startRedis, type RedisServer } from "./redis-server.js";
+import { freePort } from "../../scripts/servers/port.js";
+import { answers, redisBinary, startRedis, type RedisServer } from "./redis-server.js";
 
 /** A private master with replicas, and the sentinels that watch them. */
 export interface RedisSentinels {

@@ -1,6 +1,7 @@
-import { createCache, memory, type Cache } from "../../src/index.js";
+import type { Cache } from "../../src/index.js";
 import type { CacheOptions } from "../../src/options.js";
 import { chaos, FakeClock, SharedMemory, type ShardedChaos } from "../../src/testing/index.js";
+import { cachesOn, closeHealed } from "./caches-on.js";
 
 /** Some caches on one shared tier of several shards. */
 export interface ShardedProcesses {
@@ -15,7 +16,6 @@ export interface ShardedProcesses {
   readonly close: () => Promise<void>;
 }
 
-/** Jitter is off and chance is ½, so that times in tests are exact. */
 export async function shardedProcesses(
   count: number,
   shards: number,
@@ -24,16 +24,7 @@ export async function shardedProcesses(
   const clock = new FakeClock();
   const server = new SharedMemory({ clock, replicaLag: 100 });
   const connections = Array.from({ length: count }, () => chaos(server.shardedFactory(shards)));
-  const caches = connections.map((connection) =>
-    createCache({
-      name: "test",
-      tiers: [memory(), connection.factory],
-      clock,
-      jitter: 0,
-      random: () => 0.5,
-      ...options,
-    }),
-  );
+  const caches = cachesOn(connections, clock, options);
   await clock.advance(0);
   return {
     clock,
@@ -42,12 +33,7 @@ export async function shardedProcesses(
     connections,
     keys: await keysOf(server, shards),
     settle: () => clock.advance(0),
-    async close() {
-      for (const connection of connections) connection.heal();
-      const closing = Promise.all(caches.map((cache) => cache.close()));
-      await clock.advance(10_000);
-      await closing;
-    },
+    close: () => closeHealed(caches, connections, clock),
   };
 }
 

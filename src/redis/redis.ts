@@ -74,7 +74,7 @@ export const REDIS_DEFAULTS: {
 };
 
 /**
- * The shared tier on Redis 7 or later, or Valkey: one standalone server, the master behind sentinels, or a cluster.
+ * The shared tier on Redis 7 or later (Valkey is not tested): one standalone server, the master behind sentinels, or a cluster.
  *
  * A read is one MGET; what must be atomic is a script. The server should not evict keys that have no time to live
  * (`maxmemory-policy volatile-…`, or `noeviction`): losing the log's keys is noticed and costs every entry.

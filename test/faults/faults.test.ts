@@ -22,13 +22,9 @@ function inTurn<T>(run: () => Promise<T>): Promise<T> {
   return mine;
 }
 
-/** Scenarios whose rule is broken today. One that is kept again fails its test: then it leaves this list. */
-const BROKEN_TODAY: readonly string[] = [];
-
 describe("real processes on a real Redis keep every rule of correctness", () => {
   it.concurrent.for(SCENARIOS)("under $name", { timeout: 180_000 }, async (scenario, { expect }) => {
     const { why } = await inTurn(() => runScenario(scenario, "tiercache", "small", workers));
-    if (BROKEN_TODAY.includes(scenario.name)) expect(why).not.toEqual([]);
-    else expect(why).toEqual([]);
+    expect(why).toEqual([]);
   });
 });

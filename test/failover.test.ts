@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 
+import type { SharedStep } from "../src/testing/index.js";
+import { processes } from "./support/processes.js";
 import { shardedProcesses, type ShardedProcesses } from "./support/sharded-processes.js";
 
 async function world(count: number, shards = 1): Promise<ShardedProcesses> {
@@ -77,5 +79,53 @@ describe("after a failover to a replica that lagged behind", () => {
     server.failover(2, { shard: 1 });
     await clock.advance(2_000);
     expect(await b.getMany(keys)).toEqual(["new", undefined, "new"]);
+  });
+
+  it("an acknowledgement that comes when the log is past it is not taken for that of a record that came by", async () => {
+    const late: SharedStep[] = [];
+    let isSlow = false;
+    const { caches, server, clock, settle, close } = await processes(
+      2,
+      {},
+      {
+        replicaLag: 10,
+        schedule: (step) => {
+          if (!isSlow) queueMicrotask(() => step.run());
+          else if (step.kind === "request") queueMicrotask(() => step.run());
+          // Its push is lost.
+          else if (step.kind === "reply") late.push(step);
+        },
+      },
+    );
+    onTestFinished(close);
+    const [a, b] = caches as [(typeof caches)[0], (typeof caches)[0]];
+    await a.set("k", "old");
+    expect(await b.get("k")).toBe("old");
+    isSlow = true;
+    const deleted = a.delete("k");
+    await settle();
+    isSlow = false;
+    server.failover(1);
+    await clock.advance(1);
+    await b.invalidate({ tag: "else" });
+    await settle();
+    for (const step of late) step.run();
+    await deleted;
+    await clock.advance(2_000);
+    expect(await a.get("k")).toBeUndefined();
+    expect(await b.get("k")).toBeUndefined();
+  });
+
+  it("what memory has of a history that is gone is dropped, though the server began anew and its clock is behind", async () => {
+    const { caches, server, clock, connections } = await world(2);
+    const [a, b] = caches as [(typeof caches)[0], (typeof caches)[0]];
+    await clock.advance(5_000);
+    // So far only its own acknowledgement tells this process of the record.
+    connections[0]?.dropPushes(true);
+    await a.set("k", "old");
+    server.failover(100, { clock: -1_000 });
+    await b.invalidate({ all: true });
+    await clock.advance(2_000);
+    expect(await a.get("k")).toBeUndefined();
   });
 });

@@ -4,6 +4,7 @@ import type { TierGuard } from "../tiers/guard.js";
 import type { LogSignal, SharedTier } from "../tiers/shared.js";
 import { LeaseEnds } from "./lease-ends.js";
 import type { Marks } from "./marks.js";
+import { OwnRecords } from "./own-records.js";
 import { RecentInvalidations } from "./recent.js";
 import type { Head, LogRecord, Mark } from "./record.js";
 
@@ -56,9 +57,13 @@ export class LogFollower {
   readonly #recent: RecentInvalidations;
   #confirming: Promise<boolean> | undefined;
   #position: number | undefined;
-  /** Positions of own records, acknowledged and yet to come by in the log. */
-  readonly #acknowledged = new Set<number>();
+  readonly #own = new OwnRecords();
+  /** Positions that were acknowledged, and that the log was not seen to have. */
+  readonly #doubted = new Set<number>();
+  #asking = false;
   #newestSeen = 0;
+  /** As `#newestSeen`, of those that the server itself named. */
+  #newestGiven = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #catching: Promise<void> | undefined;
@@ -88,9 +93,15 @@ export class LogFollower {
     return Math.max(this.#position ?? 0, this.#newestSeen);
   }
 
+  /** The newest position that the server has named. */
+  get #given(): number {
+    return Math.max(this.#position ?? 0, this.#newestGiven);
+  }
+
   /** An answer named this position, which may not be applied here yet. */
   saw(position: number): void {
     if (position > this.#newestSeen) this.#newestSeen = position;
+    if (position > this.#newestGiven) this.#newestGiven = position;
   }
 
   /** When the log was last known complete, on the monotonic clock. */
@@ -155,16 +166,17 @@ export class LogFollower {
     this.#catchUpInBackground();
   }
 
-  /** Applies an invalidation of this process that the tier has acknowledged. */
-  applyOwn(marks: readonly Mark[], soft: boolean, position: number): void {
-    this.saw(position);
-    this.#apply({ marks, soft, position, previous: 0, origin: this.#options.origin });
+  /** Applies an invalidation of this process that the tier has not acknowledged, as newer than all that is known. */
+  applyUnacknowledged(marks: readonly Mark[], soft: boolean): void {
+    this.#newestSeen = this.known + 1;
+    this.#applyOwn(marks, soft, this.#newestSeen);
   }
 
-  /** As `applyOwn`, for one that the log will bring. */
+  /** Applies an invalidation of this process that the tier has acknowledged and the log will bring. */
   applyAcknowledged(marks: readonly Mark[], soft: boolean, position: number): void {
-    if (position > (this.#position ?? 0)) this.#acknowledged.add(position);
-    this.applyOwn(marks, soft, position);
+    this.saw(position);
+    this.#applyOwn(marks, soft, position);
+    if (this.#own.acknowledge(position, this.#position ?? 0)) this.#doubt([position]);
   }
 
   async close(): Promise<void> {
@@ -181,6 +193,10 @@ export class LogFollower {
     }
     const unsubscribe = await subscription;
     await unsubscribe();
+  }
+
+  #applyOwn(marks: readonly Mark[], soft: boolean, position: number): void {
+    this.#apply({ marks, soft, position, previous: 0, origin: this.#options.origin });
   }
 
   async #confirm(): Promise<boolean> {
@@ -210,7 +226,12 @@ export class LogFollower {
   async #begin(): Promise<void> {
     const { tier, guard, clock } = this.#options;
     const sentAt = clock.now();
+    const given = this.#given;
     const head = await guard.call("log.head", () => tier.log.head());
+    if (head.position < given) {
+      await this.#lost(head, true);
+      return;
+    }
     // Rules match by form, so all must be known; read after the head, they miss nothing that the log will not bring.
     const rules = await guard.call("store.rules", () => tier.store.rules());
     this.#restart(head, rules);
@@ -222,12 +243,18 @@ export class LogFollower {
     for (;;) {
       const sentAt = clock.now();
       const position = this.#position ?? from;
+      const given = this.#given;
       const { records, head, oldest } = await guard.call("log.since", () => tier.log.since(position, PAGE));
       const first = records?.[0];
       // Held against the position asked with: pushes may have moved this process on while the answer was under way.
       const follows = first === undefined ? head.position === position : first.previous === position;
-      if (records === undefined || !follows) {
-        await this.#lost(head, position, oldest);
+      // What was given before the request is in the answer, unless the server went back in its history.
+      const wentBack = head.position < given;
+      if (records === undefined || !follows || wentBack) {
+        // Not merely trimmed: what this process stood at was never given in this history, which goes on from before it.
+        // (With a new generation nothing older is believed anyway.)
+        const isRewritten = wentBack || (head.floor <= position && oldest !== undefined && oldest <= position);
+        await this.#lost(head, isRewritten);
         return;
       }
       for (const record of records) if (record.position > (this.#position ?? 0)) this.#advance(record);
@@ -239,24 +266,24 @@ export class LogFollower {
   }
 
   /** The log cannot be followed from where this process stood. */
-  async #lost(head: Head, stood: number, oldest: number | undefined): Promise<void> {
+  async #lost(head: Head, isRewritten: boolean): Promise<void> {
     const { tier, guard, recorder, onLost } = this.#options;
-    // Not merely trimmed: what this process stood at was never given in this history, which goes on from before it. (With
-    // a new generation nothing older is believed anyway.)
-    const isRewritten = head.floor <= stood && (head.position < stood || (oldest !== undefined && oldest <= stood));
     const known = isRewritten ? await this.#known() : undefined;
     const rules = await guard.call("store.rules", () => tier.store.rules());
     recorder.gap(head.position);
     const since = this.#restart(head, rules);
-    // History went back: positions of what was lost with it say nothing of what is now.
-    if (head.position < stood) this.#newestSeen = 0;
+    if (isRewritten) {
+      // Positions of what was lost say nothing of what is now.
+      this.#newestSeen = 0;
+      this.#newestGiven = 0;
+    }
     onLost(since);
     if (known !== undefined) this.#rewritten(known);
   }
 
   /** What this process was told, and the server's history has not, is told again; positions of that history mean nothing. */
   #rewritten(known: ReadonlySet<number>): void {
-    this.#acknowledged.clear();
+    this.#own.forget();
     this.#options.onRewritten(this.#recent.except(known));
   }
 
@@ -289,7 +316,7 @@ export class LogFollower {
     this.#position = head.position;
     this.#owed = 0;
     this.#pushed = head.position;
-    for (const position of this.#acknowledged) if (position <= head.position) this.#acknowledged.delete(position);
+    this.#doubt(this.#own.pass(head.position));
     marks.restart(since);
     for (const rule of rules) marks.learn(rule.mark, rule);
     return since;
@@ -303,23 +330,36 @@ export class LogFollower {
   #advance(record: LogRecord): void {
     this.#apply(record);
     this.#position = record.position;
-    if (this.#acknowledged.size === 0) return;
-    this.#acknowledged.delete(record.position);
-    // One that was acknowledged and is passed over is not in this history, though all this process stood at is.
-    for (const position of this.#acknowledged) if (position < record.position) return this.#passedOver();
+    if (record.origin === this.#options.origin) this.#own.comeBy(record.position);
+    this.#doubt(this.#own.pass(record.position));
   }
 
-  #passedOver(): void {
-    const position = this.known;
-    this.#acknowledged.clear();
-    this.#known().then(
-      (known) => {
-        this.#options.onLost(position);
-        this.#rewritten(known);
-      },
-      // The tier does not answer: all that was applied of late is told again.
-      () => this.#rewritten(new Set()),
-    );
+  /** Acknowledged records are behind this process, and were not seen: if the log has them not, history was rewritten. */
+  #doubt(positions: readonly number[]): void {
+    for (const position of positions) this.#doubted.add(position);
+    if (this.#doubted.size === 0 || this.#asking) return;
+    this.#asking = true;
+    const done = (): void => {
+      this.#asking = false;
+    };
+    this.#settleDoubts().then(done, done);
+  }
+
+  async #settleDoubts(): Promise<void> {
+    while (this.#doubted.size > 0 && !this.#closed) {
+      const doubted = [...this.#doubted];
+      this.#doubted.clear();
+      const position = this.known;
+      let known: ReadonlySet<number> = new Set();
+      try {
+        known = await this.#known();
+      } catch {
+        // The guard has counted and told it; all that was applied of late is told again.
+      }
+      if (doubted.every((one) => known.has(one))) continue;
+      this.#options.onLost(position);
+      this.#rewritten(known);
+    }
   }
 
   #apply(record: LogRecord): void {

@@ -160,7 +160,7 @@ export class Invalidations {
   /** The shared tier has not acknowledged: nothing of it is served here, and it is sent again until it does. */
   undelivered(side: SharedSide, marks: readonly Mark[], soft: boolean, cause: unknown): CacheError {
     side.unsent.add(marks, soft);
-    side.follower.applyOwn(marks, soft, side.follower.known + 1);
+    side.follower.applyUnacknowledged(marks, soft);
     return new CacheError(
       "ERR_CACHE_TIER",
       "The shared tier did not acknowledge an invalidation: this process serves nothing of it and keeps sending it, others may serve the old value until then",

@@ -10,6 +10,9 @@ import type { Script } from "./connection.js";
  *   miss), then what must go (UNLINK works on a server out of memory), and what may fail last.
  * - Positions are about 1.7e15: below 2^53, so exact as Lua numbers and as scores, but Lua's tostring rounds them to
  *   14 digits; they become text by "%.0f" only.
+ * - While the clock stands behind what was given, the next position is some way on, how far by the record's digest: a
+ *   server and the replica that takes its place do not give one position to two records, or those who follow the log
+ *   would not see that its history was rewritten. The one right after the last is never given: see `undelivered`.
  * - A generation begins when there is no head: an empty server, FLUSHALL, an evicted key. What is left of an older
  *   log only says which positions were given out.
  * - The marks hold a member "" scored +inf. Where it is missing the marks were lost (evicted), and what they said is
@@ -21,6 +24,11 @@ local function now()
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
+local function after(last, what)
+  local time = now()
+  if time > last + 1 then return time end
+  return last + 2 + tonumber(string.sub(redis.sha1hex(what .. digits(time)), 1, 3), 16)
+end
 local position, control, floor
 local function save()
   local head = digits(position) .. ' ' .. digits(control) .. ' ' .. digits(floor)
@@ -28,10 +36,8 @@ local function save()
   return head
 end
 local function begin()
-  local start = now()
-  if position then start = math.max(start, position + 1) end
   local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-  if last then start = math.max(start, tonumber(string.match(last[1], '^%d+')) + 1) end
+  local start = after(math.max(position or 0, last and tonumber(string.match(last[1], '^%d+')) or 0), '')
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('ZADD', KEYS[3], '+inf', '')
   redis.call('ZADD', KEYS[4], '+inf', '')
@@ -98,7 +104,7 @@ end
 local function append()
   open()
   local previous = position
-  position = math.max(now(), position + 1)
+  position = after(position, ARGV[1])
   local record = '[' .. digits(position) .. ',' .. digits(previous) .. ',' .. ARGV[1]
   local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], digits(position) .. '-0', 'r', record)
   if type(added) == 'table' and added.err then return nil, added end

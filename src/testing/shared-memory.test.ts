@@ -186,18 +186,26 @@ describe("SharedMemory's failover", () => {
     expect(mark?.hard).toBe((await store.read([])).head?.floor);
   });
 
-  it("gives positions again, or passes them, as the replica's clock says", async () => {
-    const server = new SharedMemory({ clock: new FakeClock(), replicaLag: 10 });
+  it("gives positions again, or passes them, as the replica's clock says, but to no other record", async () => {
+    const clock = new FakeClock();
+    const server = new SharedMemory({ clock, replicaLag: 10 });
     const { store } = server.factory().open("c");
-    const write = async (): Promise<number> => (await store.invalidate(keyMarks("a"), false, "me")).head.position;
-    await write();
-    const lost = await write();
+    const write = async (key: string): Promise<number> =>
+      (await store.invalidate(keyMarks(key), false, "me")).head.position;
+    const first = await write("a");
+    await clock.advance(10);
+    const lost = await write("a");
     server.failover(1);
-    expect(await write()).toBe(lost);
+    expect(await write("a")).toBe(lost);
     server.failover(1, { clock: -1_000 });
-    expect(await write()).toBe(lost);
+    const again = await write("a");
+    server.failover(1);
+    const other = await write("b");
+    // The clock stands behind: some way on, and not the same for both.
+    for (const position of [again, other]) expect(position).toBeGreaterThan(first + 1);
+    expect(other).not.toBe(again);
     server.failover(1, { clock: 5_000 });
-    expect(await write()).toBeGreaterThan(lost + 1_000_000);
+    expect(await write("a")).toBeGreaterThan(lost + 1_000_000);
   });
 
   it("loses nothing without a replica that lags, and no more than that", async () => {

@@ -56,7 +56,7 @@ export class SharedRoom {
   #rules = new Map<string, Moved>();
   #log: LogRecord[] = [];
   #head: Head | undefined;
-  /** Outlives a flush, as a server's clock does: only a failover gives a position twice. */
+  /** Outlives a flush, as a server's clock does: only a failover could give a position twice. */
   #lastPosition = 0;
   /** How far this server's wall clock is ahead of the others', in milliseconds. */
   #skew: number;
@@ -215,7 +215,7 @@ export class SharedRoom {
   head(): Head {
     if (this.#head === undefined) {
       this.#changes();
-      const start = this.#nextPosition();
+      const start = this.#nextPosition("");
       this.#head = { position: start, control: start, floor: start };
     }
     return this.#head;
@@ -263,7 +263,7 @@ export class SharedRoom {
 
   #append(marks: readonly Mark[], soft: boolean, origin: string): Head {
     const { position: previous, control, floor } = this.head();
-    const position = this.#nextPosition();
+    const position = this.#nextPosition(JSON.stringify([soft, marks]));
     const record: LogRecord = { position, previous, origin, soft, marks };
     this.#log.push(record);
     if (this.#log.length > this.#bounds.logLength) this.#log.shift();
@@ -286,8 +286,10 @@ export class SharedRoom {
     return this.#head;
   }
 
-  #nextPosition(): number {
-    this.#lastPosition = Math.max(Math.floor((this.#clock.wall() + this.#skew) * 1_000), this.#lastPosition + 1);
+  /** Never the one right after the last; while the clock stands behind, some way on, as the record and the time have it. */
+  #nextPosition(record: string): number {
+    const time = Math.floor((this.#clock.wall() + this.#skew) * 1_000);
+    this.#lastPosition = time > this.#lastPosition + 1 ? time : this.#lastPosition + 2 + digest(`${record}${time}`);
     return this.#lastPosition;
   }
 
@@ -314,6 +316,13 @@ export class SharedRoom {
   #lease(key: string): Lease | undefined {
     return live(this.#leases, key, this.#clock.now());
   }
+}
+
+/** 12 bits of a text (FNV-1a). */
+function digest(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash >>> 20;
 }
 
 function live<T extends { readonly expiresAt: number }>(map: Map<string, T>, key: string, now: number): T | undefined {

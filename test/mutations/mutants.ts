@@ -111,8 +111,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "what was not acknowledged is forgotten",
     file: "src/invalidation/invalidations.ts",
     find: `    side.unsent.add(marks, soft);
-    side.follower.applyOwn`,
-    replace: `    side.follower.applyOwn`,
+    side.follower.applyUnacknowledged`,
+    replace: `    side.follower.applyUnacknowledged`,
     weather: "calls",
   },
   {
@@ -169,6 +169,13 @@ export const MUTANTS: readonly Mutant[] = [
     file: "src/invalidation/follower.ts",
     find: `    if (known !== undefined) this.#rewritten(known);`,
     replace: `    if (known !== undefined && since < 0) this.#rewritten(known);`,
+    weather: "failover",
+  },
+  {
+    name: "a head older than what the server named before is taken as it is",
+    file: "src/invalidation/follower.ts",
+    find: `      const wentBack = head.position < given;`,
+    replace: `      const wentBack = head.position < given && head.position < 0;`,
     weather: "failover",
   },
 ];

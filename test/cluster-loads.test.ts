@@ -344,4 +344,22 @@ describe("a process that waits for another's load", () => {
     expect(await first).toBe("v");
     expect(await b.get("k")).toBe("v");
   });
+
+  it("a lease whose holder could not end it, for the tier was away, holds nobody up once the tier is back", async () => {
+    const { a: holder, b: other, connections, clock, settle } = await start(2);
+    const load = deferred<string>();
+    const first = holder.getOrLoad("k", () => load.promise);
+    await settle();
+    connections[0]?.fail();
+    load.resolve("loaded");
+    expect(await first).toBe("loaded");
+    connections[0]?.heal();
+    await clock.advance(1_000);
+    let answer: string | undefined;
+    const second = other.getOrLoad("k", () => "other").then((value) => (answer = value));
+    await clock.advance(500);
+    expect(answer).toBe("other");
+    await clock.advance(10_000);
+    await second;
+  });
 });

@@ -11,6 +11,9 @@ import type { ReadSpec, SharedEntries } from "./shared-entries.js";
 /** Without a word from the holder, the lease is asked for again this often: the wake-up may have been lost. Milliseconds. */
 const RECHECK = 250;
 
+/** How often a lease is given back that the tier was not there to take; milliseconds. */
+const GIVE_BACK_EVERY = 500;
+
 /** The right to load a key, held by this process and renewed until it is filled or released. */
 export interface Lease {
   /** The log's position when it was granted: before the load begins. */
@@ -44,6 +47,7 @@ export class SharedLeases {
   readonly #origin: string;
   readonly #ttl: number;
   #granted = 0;
+  #closed = false;
 
   constructor(init: {
     tier: SharedTier;
@@ -88,7 +92,13 @@ export class SharedLeases {
         let answer: LeaseAnswer;
         try {
           stood = this.#follower.position ?? 0;
-          answer = await acquired(this.#guard, this.#tier.leases, flight.key, { token, ttl: this.#ttl, seen: known });
+          answer = await acquired(
+            this.#guard,
+            this.#tier.leases,
+            flight.key,
+            { token, ttl: this.#ttl, seen: known },
+            () => this.#giveBack(flight.key, token),
+          );
         } catch {
           return undefined;
         }
@@ -125,11 +135,32 @@ export class SharedLeases {
     const token = this.#token();
     try {
       const request = { token, ttl: this.#ttl, takeOver: true };
-      const answer = await acquired(this.#guard, this.#tier.leases, key, request);
+      const answer = await acquired(this.#guard, this.#tier.leases, key, request, () => this.#giveBack(key, token));
       return answer.state === "won" ? this.#held(key, token, answer.head.position, answer.fence, ttl) : undefined;
     } catch {
       return undefined;
     }
+  }
+
+  /**
+   * Ends a lease that the tier, when it was to be ended, was not there to hear of: a server that comes back, or that takes
+   * another's place, still has it, and everybody would wait until it runs out.
+   */
+  #giveBack(key: string, token: string): void {
+    const until = this.#clock.now() + this.#ttl;
+    const again = (): void => {
+      if (this.#closed || this.#clock.now() >= until) return;
+      this.#guard
+        .call("leases.release", () => this.#tier.leases.release(key, token))
+        // Counted and told by the guard; in the end it runs out by itself.
+        .catch(() => this.#clock.after(GIVE_BACK_EVERY, again));
+    };
+    this.#clock.after(GIVE_BACK_EVERY, again);
+  }
+
+  /** Leaves what is not given back yet to run out. */
+  close(): void {
+    this.#closed = true;
   }
 
   #token(): string {
@@ -177,6 +208,7 @@ export class SharedLeases {
           return filled ? "filled" : "refused";
         } catch {
           // Counted and told by the guard. Whether it was stored is unknown; if it was, it passed the fence.
+          this.#giveBack(key, token);
           return "failed";
         }
       },
@@ -190,6 +222,7 @@ export class SharedLeases {
           );
         } catch {
           // Counted and told by the guard. The writer invalidates, whatever came of it.
+          this.#giveBack(key, token);
           return undefined;
         }
       },
@@ -198,7 +231,7 @@ export class SharedLeases {
         this.#guard
           .call("leases.release", () => leases.release(key, token))
           .catch((error: unknown) => {
-            // The lease runs out by itself.
+            this.#giveBack(key, token);
             this.#recorder.emit({ type: "background-failed", what: `release of the lease on ${key}`, error });
           });
       },
@@ -209,16 +242,21 @@ export class SharedLeases {
 /**
  * Asks for a lease. One that is granted to a caller who has given up waiting for the answer is given back: nobody would
  * hold it, and everybody would wait for its end.
+ *
+ * @param onUnknown it was asked for and not answered: it may have been granted.
  */
 export async function acquired(
   guard: TierGuard,
   leases: Leases,
   key: string,
   request: Parameters<Leases["acquire"]>[1],
+  onUnknown: () => void = () => undefined,
 ): Promise<LeaseAnswer> {
   let isAwaited = true;
+  let isSent = false;
   try {
     return await guard.call("leases.acquire", async () => {
+      isSent = true;
       const answer = await leases.acquire(key, request);
       // A courtesy to others: at the latest it runs out by itself.
       if (!isAwaited && answer.state === "won") leases.release(key, request.token).catch(() => undefined);
@@ -226,6 +264,8 @@ export async function acquired(
     });
   } catch (error) {
     isAwaited = false;
+    // One the breaker held back was granted to nobody.
+    if (isSent) onUnknown();
     throw error;
   }
 }

@@ -22,8 +22,10 @@ function inTurn<T>(run: () => Promise<T>): Promise<T> {
   return mine;
 }
 
+const scenarios = SCENARIOS.filter(({ isOnlyFull = false }) => !isOnlyFull);
+
 describe("real processes on a real Redis keep every rule of correctness", () => {
-  it.concurrent.for(SCENARIOS)("under $name", { timeout: 180_000 }, async (scenario, { expect }) => {
+  it.concurrent.for(scenarios)("under $name", { timeout: 180_000 }, async (scenario, { expect }) => {
     const { why } = await inTurn(() => runScenario(scenario, "tiercache", "small", workers));
     expect(why).toEqual([]);
   });

@@ -1,5 +1,7 @@
 import { createClient } from "redis";
 
+import { startRedisCluster, type RedisCluster } from "../support/redis-cluster.js";
+import { startRedisSentinels, type RedisSentinels } from "../support/redis-sentinel.js";
 import { startRedis, type RedisServer } from "../support/redis-server.js";
 import { Ledger, olderThan, type Judgement } from "./ledger.js";
 import type { Measured, Verdict } from "./figures.js";
@@ -17,6 +19,7 @@ import {
   type WriteRecord,
 } from "./protocol.js";
 import { openProxy, type Proxy } from "./proxy.js";
+import { placeOf, type Servers } from "./servers.js";
 import { Source } from "./source.js";
 import type { WorkerProcess } from "./worker-process.js";
 import type { Workers } from "./workers.js";
@@ -73,6 +76,20 @@ export class Harness {
     return server;
   }
 
+  /** A master with a replica, and the sentinel that watches them. */
+  async sentinels(): Promise<RedisSentinels> {
+    const sentinels = await startRedisSentinels();
+    this.#closers.push(() => sentinels.stop());
+    return sentinels;
+  }
+
+  /** Three masters, with a replica each. */
+  async cluster({ replicas = 1 }: { readonly replicas?: number | undefined } = {}): Promise<RedisCluster> {
+    const cluster = await startRedisCluster({ replicas });
+    this.#closers.push(() => cluster.stop());
+    return cluster;
+  }
+
   async admin(server: RedisServer): Promise<Admin> {
     const client = createClient({ url: server.url });
     client.on("error", () => undefined);
@@ -81,9 +98,9 @@ export class Harness {
     return (command) => client.sendCommand(command);
   }
 
-  /** Opens caches on a server, each in a process of its own. */
+  /** Opens caches on one server, sentinels or a cluster, each in a process of its own. Only of one there may be proxies. */
   async open(
-    server: RedisServer,
+    servers: Servers,
     settings: readonly (Partial<WorkerSettings> & { readonly proxied?: boolean | undefined })[],
   ): Promise<Member[]> {
     const workers = await this.#workers.lend(settings.length);
@@ -91,15 +108,16 @@ export class Harness {
       settings.map(async ({ proxied, ...own }, index) => {
         const worker = workers[index] as WorkerProcess;
         worker.source = this.source;
-        const [commands, bus] = proxied === true ? await Promise.all([this.#proxy(server), this.#proxy(server)]) : [];
+        const place = placeOf(servers);
+        const [commands, bus] =
+          proxied === true && "port" in servers ? await Promise.all([this.#proxy(servers), this.#proxy(servers)]) : [];
         const member: Member = { worker, name: worker.name, commands, bus };
         this.#members.push(member);
         await worker.send({
           type: "open",
           settings: {
             peer: this.peer,
-            url: commands?.url ?? server.url,
-            busUrl: bus?.url,
+            redis: commands === undefined ? place : { kind: "server", url: commands.url, busUrl: bus?.url },
             ttl: 600_000,
             tagged: this.abilities.hows.includes("tag"),
             ...own,
@@ -184,12 +202,15 @@ export class Harness {
    * @param options.outage processes were without Redis for a while, so that writes may not be acknowledged. Between
    * versions that no acknowledgement tells apart, a process may then go back: one load answers from beside Redis, the
    * next from Redis. It is told, and no failure.
+   * @param options.forgetful Redis lost what it had acknowledged, as it does when a replica that lags behind is promoted.
+   * Until it has been told again, a process may miss its own write in what Redis gives it: that is told as well, and no
+   * failure.
    */
   async judged(
     verdict: Verdict,
     members: readonly Member[],
     space: KeySpace | readonly string[],
-    { outage = false }: { readonly outage?: boolean } = {},
+    { outage = false, forgetful = false }: { readonly outage?: boolean; readonly forgetful?: boolean } = {},
   ): Promise<Measured & { readonly judgement: Judgement }> {
     const quiet = await this.quiet(members, space);
     const judgement = this.ledger.judge();
@@ -197,8 +218,10 @@ export class Harness {
     const { ownStale, backwards, errorCount } = judgement;
     verdict.must(quiet.staleAfterQuiet === 0, `${quiet.staleAfterQuiet} stale after quiet: ${quiet.example}`);
     verdict.must(quiet.ackedAndLost === 0, `${quiet.ackedAndLost} acknowledged invalidations lost`);
+    const own = `${ownStale.length} reads missed their own write: ${ownStale[0] ?? ""}`;
+    if (forgetful) verdict.aim(ownStale.length === 0, own);
+    else verdict.must(ownStale.length === 0, own);
     verdict.must(quiet.errors === 0, `${quiet.errors} reads rejected after quiet`);
-    verdict.must(ownStale.length === 0, `${ownStale.length} reads missed their own write: ${ownStale[0] ?? ""}`);
     const back = `${backwards.length} reads went backwards: ${backwards[0] ?? ""}`;
     if (outage) verdict.aim(backwards.length === 0, back);
     else verdict.must(backwards.length === 0, back);

@@ -22,14 +22,35 @@ export interface KeySpace {
   readonly ids: number;
 }
 
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a worker finds Redis. */
+export type RedisPlace =
+  | {
+      readonly kind: "server";
+      /** Where commands go. */
+      readonly url: string;
+      /** Where the subscription goes, when that is a connection of its own. */
+      readonly busUrl?: string | undefined;
+    }
+  | {
+      readonly kind: "sentinels";
+      /** What they call the master. */
+      readonly name: string;
+      readonly addresses: readonly Address[];
+    }
+  | { readonly kind: "cluster"; readonly addresses: readonly Address[] };
+
 /** How a worker opens its cache. */
 export interface WorkerSettings {
   readonly peer: PeerName;
-  /** Where commands go. */
-  readonly url: string;
-  /** Where the subscription goes, when that is a connection of its own. */
-  readonly busUrl?: string | undefined;
+  readonly redis: RedisPlace;
   readonly client?: "node-redis" | "ioredis" | undefined;
+  /** How many shards the cache has on a cluster. */
+  readonly shards?: number | undefined;
   readonly ttl: number;
   /** Serve stale this long while refreshing. */
   readonly staleWhileRevalidate?: number | undefined;

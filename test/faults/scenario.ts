@@ -6,6 +6,8 @@ import type { Workers } from "./workers.js";
 /** One way in which things go wrong, and what must hold all the same. */
 export interface Scenario {
   readonly name: string;
+  /** Left to `npm run faults`: what CI would learn of it, it learns of another. */
+  readonly isOnlyFull?: boolean | undefined;
   /** Why it cannot be asked of this library; `undefined` when it can. */
   readonly unsupported?: ((harness: Harness) => string | undefined) | undefined;
   run(harness: Harness, verdict: Verdict): Promise<Measured>;

@@ -3,7 +3,7 @@ import { memoryDriver } from "bentocache/drivers/memory";
 import { redisBusDriver, redisDriver } from "bentocache/drivers/redis";
 
 import { tagOf, type Row } from "../protocol.js";
-import type { Peer } from "./peer.js";
+import { oneServer, type Peer } from "./peer.js";
 
 /**
  * As "multi-tier" in its documentation has it: memory, Redis, and the Redis bus with its retry queue; with the L2
@@ -12,7 +12,8 @@ import type { Peer } from "./peer.js";
 export const bentocachePeer: Peer = {
   name: "bentocache",
   async open(settings) {
-    const connection = connectionOf(settings.url);
+    const { url, busUrl } = oneServer(settings);
+    const connection = connectionOf(url);
     const bento = new BentoCache({
       default: "main",
       prefix: "faults",
@@ -24,7 +25,7 @@ export const bentocachePeer: Peer = {
         main: bentostore()
           .useL1Layer(memoryDriver({ maxItems: 1_000_000, maxSize: "64mb" }))
           .useL2Layer(redisDriver({ connection }))
-          .useBus(redisBusDriver({ connection: connectionOf(settings.busUrl ?? settings.url) })),
+          .useBus(redisBusDriver({ connection: connectionOf(busUrl) })),
       },
     });
     return {

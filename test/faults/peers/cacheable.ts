@@ -4,7 +4,7 @@ import { Keyv } from "keyv";
 import { createClient } from "redis";
 
 import type { Row } from "../protocol.js";
-import type { Peer } from "./peer.js";
+import { oneServer, type Peer } from "./peer.js";
 
 /** A message as its sync sends and takes it. */
 interface Message {
@@ -23,8 +23,9 @@ type Handler = { id?: string; handler: (message: Message) => Promise<void> };
 export const cacheablePeer: Peer = {
   name: "cacheable",
   async open(settings) {
-    const messages = await redisMessages(settings.busUrl ?? settings.url);
-    const secondary = new Keyv({ store: new KeyvRedis(settings.url), useKeyPrefix: false });
+    const { url, busUrl } = oneServer(settings);
+    const messages = await redisMessages(busUrl);
+    const secondary = new Keyv({ store: new KeyvRedis(url), useKeyPrefix: false });
     secondary.on("error", () => undefined);
     const cache = new Cacheable({ secondary, ttl: settings.ttl, sync: { qified: messages as never } });
     cache.on("error", () => undefined);

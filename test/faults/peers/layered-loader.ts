@@ -9,7 +9,7 @@ import {
 } from "layered-loader";
 
 import { tagOf, type Row, type WorkerSettings } from "../protocol.js";
-import type { Peer, PeerCache } from "./peer.js";
+import { oneServer, type Peer, type PeerCache } from "./peer.js";
 
 interface Params {
   readonly key: string;
@@ -71,16 +71,16 @@ function timesOf({ ttl, staleWhileRevalidate }: WorkerSettings): {
 }
 
 async function openFlat(settings: WorkerSettings, connect: (url: string) => Client): Promise<Omit<PeerCache, "close">> {
-  const busUrl = settings.busUrl ?? settings.url;
+  const { url, busUrl } = oneServer(settings);
   const { publisher, consumer } = createNotificationPair<unknown>({
     channel: "faults",
     consumerRedis: connect(busUrl),
-    publisherRedis: connect(settings.url),
+    publisherRedis: connect(url),
     errorHandler: () => undefined,
   });
   const loader = new Loader<unknown, Params>({
     inMemoryCache: { ...timesOf(settings), maxItems: MAX_ITEMS },
-    asyncCache: new RedisCache<unknown>(connect(settings.url), { ...config, ...timesOf(settings) }),
+    asyncCache: new RedisCache<unknown>(connect(url), { ...config, ...timesOf(settings) }),
     notificationConsumer: consumer,
     notificationPublisher: publisher,
     logger,
@@ -102,16 +102,16 @@ async function openGroups(
   settings: WorkerSettings,
   connect: (url: string) => Client,
 ): Promise<Omit<PeerCache, "close">> {
-  const busUrl = settings.busUrl ?? settings.url;
+  const { url, busUrl } = oneServer(settings);
   const { publisher, consumer } = createGroupNotificationPair<unknown>({
     channel: "faults-groups",
     consumerRedis: connect(busUrl),
-    publisherRedis: connect(settings.url),
+    publisherRedis: connect(url),
     errorHandler: () => undefined,
   });
   const loader = new GroupLoader<unknown, Params>({
     inMemoryCache: { ...timesOf(settings), maxGroups: 1_000, maxItemsPerGroup: MAX_ITEMS },
-    asyncCache: new RedisGroupCache<unknown>(connect(settings.url), { ...config, ...timesOf(settings) }),
+    asyncCache: new RedisGroupCache<unknown>(connect(url), { ...config, ...timesOf(settings) }),
     notificationConsumer: consumer,
     notificationPublisher: publisher,
     logger,

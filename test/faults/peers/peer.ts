@@ -17,6 +17,12 @@ export interface PeerCache {
   close(): Promise<void>;
 }
 
+/** The one server of a scenario that has one. @throws Error for sentinels and clusters, which only tiercache's adapter knows. */
+export function oneServer({ peer, redis }: WorkerSettings): { readonly url: string; readonly busUrl: string } {
+  if (redis.kind !== "server") throw new Error(`The adapter of ${peer} knows no ${redis.kind}`);
+  return { url: redis.url, busUrl: redis.busUrl ?? redis.url };
+}
+
 /** One library, set up as its own documentation recommends for several processes. */
 export interface Peer {
   readonly name: PeerName;

@@ -1,6 +1,3 @@
-import { Redis } from "ioredis";
-import { createClient } from "redis";
-
 import {
   createCache,
   memory,
@@ -10,27 +7,21 @@ import {
   type Entity,
   type InvalidationTarget,
 } from "../../../src/index.js";
-import { redis, type RedisLike } from "../../../src/redis/index.js";
+import { redis } from "../../../src/redis/index.js";
 import { tagOf, type How, type Row, type WorkerSettings } from "../protocol.js";
+import { connect, connectServer } from "./connect.js";
 import type { Peer, PeerCache, PeerRead } from "./peer.js";
-
-interface Connected {
-  readonly client: RedisLike;
-  readonly close: () => void;
-}
-
-/** Longest wait for a connection at the start; the cache must work without one. */
-const CONNECT_PATIENCE = 1_000;
 
 export const tiercachePeer: Peer = {
   name: "tiercache",
   async open(settings) {
-    const connect = settings.client === "ioredis" ? connectIoRedis : connectNodeRedis;
-    const commands = await connect(settings.url);
-    const bus = settings.busUrl === undefined ? undefined : await connect(settings.busUrl);
+    const { redis: to, client, shards } = settings;
+    const commands = await connect(to, client);
+    const busUrl = to.kind === "server" ? to.busUrl : undefined;
+    const bus = busUrl === undefined ? undefined : await connectServer(busUrl, client);
     const cache = createCache({
       name: "faults",
-      tiers: [memory(), redis(commands.client, { subscriber: bus?.client })],
+      tiers: [memory(), redis(commands.client, { subscriber: bus?.client, shards })],
       ttl: settings.ttl,
       staleWhileRevalidate: settings.staleWhileRevalidate,
       hardTimeout: settings.hardTimeout,
@@ -107,27 +98,4 @@ function checkedRow(row: Row, shape: "a" | "b" | undefined): Row {
 
 function clockThatIsOff(by: number): Clock {
   return { ...systemClock, wall: () => systemClock.wall() + by };
-}
-
-async function connectNodeRedis(url: string): Promise<Connected> {
-  const client = createClient({ url });
-  // The library tells of each lost connection; the cache has its own word for it.
-  client.on("error", () => undefined);
-  await soon(client.connect());
-  return { client, close: () => client.destroy() };
-}
-
-async function connectIoRedis(url: string): Promise<Connected> {
-  const client = new Redis(url, { lazyConnect: true });
-  client.on("error", () => undefined);
-  await soon(client.connect());
-  return { client, close: () => client.disconnect() };
-}
-
-async function soon(connecting: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, CONNECT_PATIENCE)));
-  // A server that is away is no reason not to start.
-  await Promise.race([connecting.catch(() => undefined), late]);
-  clearTimeout(timer);
 }

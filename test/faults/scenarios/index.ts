@@ -1,6 +1,14 @@
 import type { Scenario } from "../scenario.js";
 import { coldStart } from "./cold-start.js";
 import { bigTag, lateReaders, lateReplies, rollingDeploy, wipedDuringLoads } from "./deploy.js";
+import {
+  clusterKilled,
+  clusterLagging,
+  clusterPlanned,
+  sentinelKilled,
+  sentinelLagging,
+  sentinelPlanned,
+} from "./failover.js";
 import { frozenProcess, joinedWhileDeaf, redisHung } from "./frozen.js";
 import { failingLoader, hangingLoader, holderBlocked, slowLoader, wallClocks } from "./loaders.js";
 import {
@@ -12,6 +20,7 @@ import {
   outOfMemory,
   restartEmpty,
 } from "./lost-state.js";
+import { resharding } from "./resharding.js";
 import { connectionCuts, halfOpenIoRedis, halfOpenNodeRedis, missedPushes } from "./sockets.js";
 import { holderKilled, hotKey, leaseOrphaned, stampede } from "./stampede.js";
 import { lagOfOthers, randomFaults, valuesAcross } from "./writers.js";
@@ -52,4 +61,11 @@ export const SCENARIOS: readonly Scenario[] = [
   randomFaults(2),
   randomFaults(3),
   valuesAcross,
+  sentinelPlanned,
+  sentinelKilled,
+  sentinelLagging,
+  clusterPlanned,
+  clusterKilled,
+  clusterLagging,
+  resharding,
 ];

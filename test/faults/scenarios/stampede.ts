@@ -1,6 +1,6 @@
 import { latency, tenth } from "../figures.js";
 import { sleep, type Member } from "../harness.js";
-import { keyOf, now } from "../protocol.js";
+import { keyOf, now, type Sample } from "../protocol.js";
 import type { Scenario } from "../scenario.js";
 
 /** Loads are counted: a Redis that is slow only because the machine is busy must not add any. */
@@ -49,11 +49,8 @@ export const stampede: Scenario = {
   },
 };
 
-async function rush(
-  members: readonly Member[],
-  key: string,
-  readers: number,
-): Promise<{ startedAt: number; endedAt: number; error?: string | undefined }[]> {
+/** So many readers in each process ask for one key in the same moment. */
+export async function rush(members: readonly Member[], key: string, readers: number): Promise<Sample[]> {
   const at = now() + 50;
   const keys = Array.from({ length: readers }, () => key);
   const all = await Promise.all(members.map(({ worker }) => worker.send({ type: "read", keys, at })));

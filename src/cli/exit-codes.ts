@@ -1,0 +1,13 @@
+/** How a command of the CLI ends, for scripts that call it. */
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** What was asked for is not there. */
+  notFound: 3,
+  /** It ran, and the answer is no. */
+  checkFailed: 6,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

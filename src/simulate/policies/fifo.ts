@@ -1,0 +1,20 @@
+import { IdLists } from "../id-lists.js";
+import type { SimulatedPolicy } from "./policy.js";
+
+/** First in, first out: a use changes nothing. */
+export function createFifo(capacity: number): SimulatedPolicy {
+  const lists = new IdLists(1);
+  return {
+    request(id, weight) {
+      if (lists.listOf(id) === 0) return true;
+      if (weight > capacity) return false;
+      while (lists.weightOf(0) + weight > capacity) lists.remove(lists.oldest(0));
+      lists.add(0, id, weight);
+      return false;
+    },
+    weightOf: (id) => (lists.listOf(id) === 0 ? lists.weight(id) : 0),
+    remove(id) {
+      if (lists.listOf(id) === 0) lists.remove(id);
+    },
+  };
+}

@@ -17,6 +17,9 @@ import { reportOf, textOf, type CaseResult } from "./report.js";
 
 const USAGE = "usage: npm run bench -- <suite> [--json] [--quick] [--only case,case] [--prof folder]";
 
+/** What is run in a process of its own; the rest is imported by it. */
+const SCRIPTS = ["main.ts", "shared/lmdb-neighbour.ts", "memory/bytes-child.ts", "memory/sizing-child.ts"];
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 process.exitCode = await main();
@@ -82,7 +85,7 @@ async function compile(folder: string): Promise<void> {
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions,
-    files: [join(root, "bench/main.ts"), join(root, "bench/shared/lmdb-neighbour.ts")],
+    files: SCRIPTS.map((script) => join(root, "bench", script)),
     include: [],
   };
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));

@@ -17,8 +17,13 @@ const VIEW_BYTES = 184;
 const BUFFER_BYTES = 88;
 /** What only `measure` meets. A closure with its context. */
 export const FUNCTION_BYTES: number = 96;
-/** Anything that is not looked into: a promise, a proxy, a regular expression. */
+/** What is not looked into (a proxy), or has more than its properties: a promise, an error, a regular expression. */
 export const OPAQUE_BYTES: number = 128;
+
+/** Of an entry with no tags, its key not counted; `npm run bench -- memory --only sizing` weighs it. */
+const ENTRY_BYTES = 740;
+/** A tag's place in the list, and what joining its parts to a path has left. */
+const TAG_BYTES = 40;
 
 export function numberBytes(value: number): number {
   return Object.is(value | 0, value) ? 0 : BOX;
@@ -56,6 +61,11 @@ export function objectBytes(keys: readonly string[]): number {
   return 112 + tableBytes(count) + names;
 }
 
+/** An object without a prototype: V8 makes it a hash table, however few its keys. */
+export function bareObjectBytes(count: number): number {
+  return 80 + tableBytes(count);
+}
+
 export function mapBytes(size: number): number {
   return 72 + 28 * powerOfTwo(size, 4);
 }
@@ -71,6 +81,16 @@ export function viewBytes(view: Uint8Array | TypedArray | DataView): number {
 
 export function bufferBytes(buffer: ArrayBuffer): number {
   return BUFFER_BYTES + toWords(buffer.byteLength);
+}
+
+/**
+ * What memory keeps of an entry beside its value: its key and tags, what it is judged by, and its share of the index. The
+ * index is counted as a cache has it that has been full for a while.
+ */
+export function entryBytes(path: string, tags: readonly string[]): number {
+  let bytes = ENTRY_BYTES + stringBytes(path);
+  for (const tag of tags) bytes += TAG_BYTES + stringBytes(tag);
+  return bytes;
 }
 
 function toWords(bytes: number): number {

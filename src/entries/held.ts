@@ -2,6 +2,11 @@ import type { LogKnowledge } from "../invalidation/knowledge.js";
 import type { Counters } from "../stats.js";
 import type { EntryFields } from "./entry.js";
 
+/** Milliseconds. */
+export const QUICK_TICK = 64;
+/** The largest small integer. */
+const MOST_TICKS = 2 ** 30 - 1;
+
 /**
  * An entry as memory holds it. Times are on the process's monotonic clock.
  *
@@ -11,26 +16,29 @@ import type { EntryFields } from "./entry.js";
  */
 export class Held {
   readonly value: unknown;
+  /** Before that a hit is just a hit, in `QUICK_TICK`s: a small integer, which costs a hit no look elsewhere. -1 for one that slides. */
+  quickUntil = -1;
+  checked: number;
+  readonly knowledge: LogKnowledge;
+  readonly counters: Counters;
   /** Holds something that freezing does not protect: readers get a copy. */
   readonly mutable: boolean;
+  /** Its path has been met as the encoding of itself: text equal to it names this entry and no other. */
+  plain = false;
   readonly bytes: number;
   readonly fields: EntryFields;
   readonly createdAt: number;
-  readonly counters: Counters;
-  /** The log that judges it. */
-  readonly knowledge: LogKnowledge;
+  /** When the load of this process that brought it began; -Infinity for one that came from elsewhere. */
+  readonly loadedAt: number;
   /** Fresh before this moment. */
   freshUntil: number;
   /** Before this moment a hit is just a hit; from it on, early refresh or freshness has a say. At most `freshUntil`. */
-  refreshAt: number;
+  #refreshAt = 0;
   /** After a failed load, stale is served without another try until then. */
   retryAt: number = Number.NEGATIVE_INFINITY;
   position: number;
-  checked: number;
   /** Of the shared tier's doubts when it was read: an older one must be compared with the tier again. */
   epoch: number;
-  /** Its path has been met as the encoding of itself: text equal to it names this entry and no other. */
-  plain = false;
   /** When freshness ends by time alone: the stale windows begin here, whatever softened the entry. */
   staleFrom: number;
   /** How long a slide makes it fresh again. */
@@ -42,6 +50,7 @@ export class Held {
     bytes: number;
     fields: EntryFields;
     createdAt: number;
+    loadedAt: number;
     freshUntil: number;
     refreshAt: number;
     position: number;
@@ -55,6 +64,7 @@ export class Held {
     this.bytes = init.bytes;
     this.fields = init.fields;
     this.createdAt = init.createdAt;
+    this.loadedAt = init.loadedAt;
     this.counters = init.counters;
     this.knowledge = init.knowledge;
     this.epoch = init.epoch;
@@ -64,6 +74,15 @@ export class Held {
     this.checked = init.checked;
     this.staleFrom = init.createdAt + init.fields.ttl;
     this.#span = Math.max(0, init.freshUntil - init.createdAt);
+  }
+
+  get refreshAt(): number {
+    return this.#refreshAt;
+  }
+
+  set refreshAt(time: number) {
+    this.#refreshAt = time;
+    this.quickUntil = this.fields.sliding ? -1 : Math.max(-1, Math.min(MOST_TICKS, Math.floor(time / QUICK_TICK)));
   }
 
   /** The marks compare this and the tags. */

@@ -30,14 +30,23 @@ describe("measure", () => {
     expect(seal([0.5, 1.5]).bytes).toBe(96);
   });
 
+  it("takes an instance of a class for the plain object it is laid out as", () => {
+    class Account {
+      readonly owner = "Ann";
+      readonly balance = 0.5;
+    }
+    expect(measure(new Account())).toBe(measure({ owner: "Ann", balance: 0.5 }));
+    expect(measure(new (class extends Error {})("x"))).toBeGreaterThan(measure({}) + 100);
+  });
+
   it("takes any value there is, and never throws", () => {
     const cyclic: { self?: unknown; list: unknown[] } = { list: [] };
     cyclic.self = cyclic;
     cyclic.list.push(cyclic, cyclic.list);
     const revoked = Proxy.revocable({}, {});
     revoked.revoke();
-    class Account {
-      owner = "x".repeat(1_000);
+    class Page {
+      text = "x".repeat(1_000);
     }
     const odd: unknown[] = [
       cyclic,
@@ -62,7 +71,7 @@ describe("measure", () => {
       globalThis,
     ];
     for (const value of odd) expect(measure(value)).toBeGreaterThanOrEqual(0);
-    expect(measure(new Account())).toBeGreaterThan(1_000);
+    expect(measure(new Page())).toBeGreaterThan(1_000);
     fc.assert(
       fc.property(values, (value) => measure(value) >= 0),
       { numRuns: 100 },

@@ -2,6 +2,7 @@ import { types } from "node:util";
 import { kindOf, type TypedArray } from "./codec/data.js";
 import {
   arrayBytes,
+  bareObjectBytes,
   bigintBytes,
   bufferBytes,
   DATE_BYTES,
@@ -90,8 +91,9 @@ class Measuring {
 
   #properties(object: object, level: number): number {
     const keys = Object.keys(object);
-    const own = kindOf(object) === "object" ? 0 : OPAQUE_BYTES;
-    return own + objectBytes(keys) + this.#items(this.#valuesOf(object, keys), keys.length, level);
+    const own = Object.getPrototypeOf(object) === null ? bareObjectBytes(keys.length) : objectBytes(keys);
+    const more = hasInside(object) ? OPAQUE_BYTES : 0;
+    return own + more + this.#items(this.#valuesOf(object, keys), keys.length, level);
   }
 
   *#valuesOf(object: object, keys: readonly string[]): Generator<unknown> {
@@ -109,6 +111,20 @@ class Measuring {
     }
     return bytes;
   }
+}
+
+/** Whether it is more than its properties. An instance of a class is not: it is laid out as a plain object is. */
+function hasInside(object: object): boolean {
+  return (
+    kindOf(object) === "other" &&
+    (types.isNativeError(object) ||
+      types.isRegExp(object) ||
+      types.isPromise(object) ||
+      types.isWeakMap(object) ||
+      types.isWeakSet(object) ||
+      types.isBoxedPrimitive(object) ||
+      types.isGeneratorObject(object))
+  );
 }
 
 function startsWithNumbers(array: readonly unknown[]): boolean {

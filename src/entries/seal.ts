@@ -138,8 +138,7 @@ class Sealing {
         this.bytes += stringBytes(value);
         return value;
       case "number":
-        this.bytes += numberBytes(value);
-        return value;
+        return this.#number(value);
       case "boolean":
       case "undefined":
         return value;
@@ -152,6 +151,13 @@ class Sealing {
       default:
         throw refusal(this.#root);
     }
+  }
+
+  /** An integer that comes from an array of fractions is in a box, which it needs nowhere else. */
+  #number(value: number): number {
+    const bytes = numberBytes(value);
+    this.bytes += bytes;
+    return bytes === 0 ? value | 0 : value;
   }
 
   #object(value: object, depth: number): unknown {
@@ -179,6 +185,8 @@ class Sealing {
   #array(array: unknown[], depth: number): readonly unknown[] {
     this.#enter(depth, arrayBytes(array.length));
     const sealed = this.#inPlace ? array : new Array<unknown>(array.length);
+    // Or V8 takes an array of numbers for one of fractions, and boxes its integers too when it is frozen.
+    if (!this.#inPlace && sealed.length > 0) sealed[0] = undefined;
     for (let i = 0; i < sealed.length; i++) {
       const item = array[i];
       if (item === undefined && !(i in array)) throw refusal(this.#root);

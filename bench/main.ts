@@ -2,6 +2,8 @@ import { parseArgs } from "node:util";
 
 import { startRedis, type RedisServer } from "../test/support/redis-server.js";
 import { core } from "./core/core.js";
+import { database } from "./database/database.js";
+import { memory } from "./memory/memory.js";
 import { shared } from "./shared/shared.js";
 import type { CaseResult } from "./report.js";
 import type { Plan } from "./slices.js";
@@ -9,7 +11,7 @@ import type { Suite } from "./suite.js";
 
 /* What run.ts runs, compiled: the list of a suite's cases, or one case, as JSON on stdout. */
 
-const SUITES: Readonly<Record<string, Suite>> = { core, shared };
+const SUITES: Readonly<Record<string, Suite>> = { core, database, memory, shared };
 const FULL: Plan = { rounds: 31, slice: 8 };
 const QUICK: Plan = { rounds: 7, slice: 3 };
 

@@ -1,4 +1,5 @@
 export { redis, REDIS_DEFAULTS, type RedisOptions } from "./redis.js";
+export { redisJournal, type RedisJournalOptions } from "./journal.js";
 export type {
   IoRedisClusterLike,
   IoRedisLike,

@@ -200,7 +200,7 @@ export class Writes {
    */
   #keep({ path, kept, fields }: Made, { position, control }: Head, spec: WriteSpec): boolean {
     const { policy, counters } = spec;
-    const knowledge = this.#sides.knowledgeOf(path);
+    const knowledge = this.#sides.knowledgeOf(path, spec.policy.fed);
     const isUnsent = this.#sides.of(path)?.unsent.hits(path, fields.tags) === true;
     if (control > fields.position || isUnsent || knowledge.marks.judge(path, fields).state !== "valid") {
       this.#recorder.refused(counters, path, "memory", "fenced");

@@ -21,6 +21,7 @@ export async function processes(
   server: {
     schedule?: (step: SharedStep) => void;
     logLength?: number;
+    replicaLag?: number;
     /** What is wrong with every connection before its cache is made. */
     disturb?: (connection: Chaos, clock: FakeClock) => void;
   } = {},

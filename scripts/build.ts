@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,8 @@ const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /**
- * Compiles `src` into `outDir`, which is emptied first so that nothing of a deleted source stays in the package.
+ * Compiles `src` into `outDir`, which is emptied first so that nothing of a deleted source stays in the package. The
+ * program among them may be executed.
  *
  * @throws Error with the compiler's output when it reports anything.
  */
@@ -30,6 +31,7 @@ export async function build(outDir: string): Promise<void> {
     const { stdout, stderr } = cause as { stdout?: string; stderr?: string };
     throw new Error(`The compiler refused the sources:\n${stdout ?? ""}${stderr ?? ""}`, { cause });
   }
+  await chmod(join(outDir, "cli", "main.js"), 0o755);
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {

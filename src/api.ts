@@ -5,6 +5,10 @@ import type { PatternInput } from "./patterns.js";
 import type { CacheOptions, CompressionOptions, EntryPolicy } from "./options.js";
 import type { CacheStats } from "./stats.js";
 import type { Explanation } from "./explain.js";
+import type { WriteBehind } from "./write/behind.js";
+import type { CounterOptions, WriteBehindOptions } from "./write/behind-options.js";
+import type { Counter } from "./write/counter.js";
+import type { RowId } from "./write/sink.js";
 
 /**
  * What a loader is told, and what it may decide. It does not name the value's type: if it did, TypeScript could not
@@ -127,6 +131,10 @@ export interface Cache {
   namespace(name: string): Cache;
   /** A mutex, cluster-wide when there is a shared tier; it can be broken by a failover: check `fence` where that matters. */
   lock(name: KeyInput, options?: LockOptions): Promise<Lock>;
+  /** Rows written to a journal, and from there to their source: see docs/write-behind.md. */
+  writeBehind<Id extends RowId, T>(options: WriteBehindOptions<Id, T>): WriteBehind<Id, T>;
+  /** Counts incremented in a journal, and added to their source together: see docs/write-behind.md. */
+  counter<Id extends RowId = RowId>(name: string, options: CounterOptions): Counter<Id>;
   /** Loads what the plan names before users ask, a few at a time. */
   warm(plan: WarmPlan, options?: WarmOptions): Promise<WarmReport>;
   stats(): CacheStats;

@@ -22,12 +22,14 @@ import type {
 } from "./api.js";
 import { Engine } from "./engine.js";
 import type { Held } from "./entries/held.js";
-import { defineEntity } from "./entity.js";
+import { defineEntity, entityMarks, watchEntity } from "./entity.js";
 import type { EntityRegistry } from "./entity-shape.js";
 import { CacheError } from "./errors.js";
 import type { CacheEvent, CacheEventType } from "./events.js";
+import type { ChangeFeed, ChangeTarget } from "./feed/change-feed.js";
 import { explain } from "./explain-key.js";
 import type { Explanation } from "./explain.js";
+import { notePath } from "./feed/note-path.js";
 import type { Mark } from "./invalidation/record.js";
 import { encodeKey, encodeTag, inNamespace, namespacePath, type KeyInput } from "./keys.js";
 import type { LoadSpec } from "./load/loads.js";
@@ -50,6 +52,11 @@ import type { CacheStats, Counters } from "./stats.js";
 import { marksOfTargets } from "./targets.js";
 import { warm } from "./warm.js";
 import { wrap } from "./wrap.js";
+import { openWriteBehind, type BehindHome, type WriteBehind } from "./write/behind.js";
+import type { CounterOptions, WriteBehindOptions } from "./write/behind-options.js";
+import { Behinds } from "./write/behinds.js";
+import { openCounter, type Counter } from "./write/counter.js";
+import type { RowId } from "./write/sink.js";
 import { MAX_TOGETHER, type WriteSpec } from "./write/writes.js";
 
 const CACHE_FIELDS: readonly string[] = [
@@ -63,12 +70,16 @@ const CACHE_FIELDS: readonly string[] = [
   "compression",
   "encryption",
   "hotKeys",
+  "feed",
+  "staleness",
   "maxKeyLength",
   "clock",
   "random",
 ];
 
 const NO_OPTIONS = {};
+/** How long what processes tell one another is kept, in milliseconds: far longer than anybody takes to tell it again. */
+const NOTE_TTL = 3_600_000;
 
 /**
  * A caching system over the given tiers.
@@ -96,7 +107,10 @@ export function createCache(options: CacheOptions = {}): Cache {
     resolvePolicy(DEFAULT_POLICY, preset, known);
   }
   const policy = resolvePolicy(DEFAULT_POLICY, options, known);
-  return new CacheView(new Engine(options), "", policy, known);
+  const engine = new Engine(options);
+  const view = new CacheView(engine, "", policy, known);
+  if (options.feed !== undefined) view.follow(options.feed);
+  return view;
 }
 
 /** One way into an engine: a namespace, and the policy its calls start from. */
@@ -110,9 +124,17 @@ class CacheView implements Cache {
   readonly #spec: LoadSpec;
   readonly #entities: EntityRegistry = new Map();
   readonly #namespaces = new Map<string, Cache>();
+  readonly #behinds: Behinds;
 
-  constructor(engine: Engine, namespace: string, policy: ResolvedPolicy, known: Readonly<Record<string, EntryPolicy>>) {
+  constructor(
+    engine: Engine,
+    namespace: string,
+    policy: ResolvedPolicy,
+    known: Readonly<Record<string, EntryPolicy>>,
+    behinds: Behinds = new Behinds(),
+  ) {
     this.name = engine.name + namespace;
+    this.#behinds = behinds;
     this.#engine = engine;
     this.#namespace = namespace;
     this.#policy = policy;
@@ -132,6 +154,23 @@ class CacheView implements Cache {
       etag: undefined,
       batch: undefined,
     };
+  }
+
+  /** Has the cache fed. What the feed's processes tell one another lies under keys that no caller's can be. */
+  follow(feed: ChangeFeed): void {
+    const engine = this.#engine;
+    const noted = { ...DEFAULT_POLICY, strict: true, fed: false, jitter: 0, ttl: NOTE_TTL };
+    const spec = { ...this.#spec, policy: noted };
+    const marksOf = (target: ChangeTarget): readonly Mark[] =>
+      "of" in target ? entityMarks(target) : marksOfTargets(target, this.#namespace, engine.maxKeyLength);
+    engine.follow(feed, {
+      marksOf,
+      watch: watchEntity,
+      notes: {
+        read: async (name) => (await engine.get(notePath(name), spec, false))?.value as string | undefined,
+        write: (name, text) => engine.writes.set([[notePath(name), text]], spec),
+      },
+    });
   }
 
   peek<T>(key: KeyInput): T | undefined {
@@ -288,7 +327,7 @@ class CacheView implements Cache {
     // The same room is the same view: entities declared in it are known wherever it is entered.
     let view = this.#namespaces.get(path);
     if (view === undefined) {
-      view = new CacheView(this.#engine, path, this.#policy, this.#presets);
+      view = new CacheView(this.#engine, path, this.#policy, this.#presets, this.#behinds);
       this.#namespaces.set(path, view);
       if (this.#namespaces.size > MAX_NAMESPACES) {
         const [oldest] = this.#namespaces.keys();
@@ -304,13 +343,24 @@ class CacheView implements Cache {
     return this.#engine.locks.obtain(`!lock:${inNamespace(this.#namespace, encodeKey(name))}`, options);
   }
 
+  writeBehind<Id extends RowId, T>(options: WriteBehindOptions<Id, T>): WriteBehind<Id, T> {
+    this.#engine.checkOpen();
+    return openWriteBehind(this.#behindHome(), options);
+  }
+
+  counter<Id extends RowId = RowId>(name: string, options: CounterOptions): Counter<Id> {
+    this.#engine.checkOpen();
+    return openCounter(this.#behindHome(), name, options);
+  }
+
   async warm(plan: WarmPlan, options: WarmOptions = NO_OPTIONS): Promise<WarmReport> {
     this.#engine.checkOpen();
     return warm(this.#engine.clock, plan, options);
   }
 
   stats(): CacheStats {
-    return this.#engine.stats();
+    const writeBehind = this.#behinds.stats();
+    return writeBehind === undefined ? this.#engine.stats() : { ...this.#engine.stats(), writeBehind };
   }
 
   async explain(key: KeyInput): Promise<Explanation> {
@@ -327,11 +377,27 @@ class CacheView implements Cache {
   }
 
   close(): Promise<void> {
-    return this.#engine.close();
+    // Flushed first: a flush uses the cache. Without any the cache is closed at once, as it is seen from outside.
+    const flushed = this.#behinds.close();
+    return flushed === undefined ? this.#engine.close() : flushed.then(() => this.#engine.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #behindHome(): BehindHome {
+    const { clock, recorder, invalidations } = this.#engine;
+    return {
+      cacheName: this.name,
+      clock,
+      behinds: this.#behinds,
+      emit: (event) => recorder.emit(event),
+      lock: (name, wait) => this.lock(["write-behind", name], { wait, ttl: FLUSH_LOCK_TTL }),
+      getOrLoad: (key, load) => this.getOrLoad(key, load),
+      writeThrough: (key, write) => this.writeThrough(key, write),
+      invalidateSoon: (key) => invalidations.invalidateSoon([{ kind: "key", key: this.#path(key) }], false),
+    };
   }
 
   /** Text is looked up as it is before it is encoded, which is most of what a hit costs otherwise. */
@@ -395,6 +461,8 @@ class CacheView implements Cache {
   }
 }
 
+/** How long a flush waits for a flusher that died; milliseconds. */
+const FLUSH_LOCK_TTL = 5_000;
 /** Views kept for namespaces entered again; a tenant's name made into one must not keep memory for ever. */
 const MAX_NAMESPACES = 1_000;
 

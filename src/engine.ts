@@ -5,6 +5,10 @@ import { systemClock, type Clock } from "./clock.js";
 import { createForms, type Forms } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { CacheError } from "./errors.js";
+import type { ChangeFeed } from "./feed/change-feed.js";
+import { FeedBound } from "./feed/feed-bound.js";
+import { checkFeed, Feeding } from "./feed/feeding.js";
+import { resolveStaleness, StalenessMonitor } from "./feed/staleness-monitor.js";
 import { resolveHotKeys } from "./hot/hot-options.js";
 import { HotReads } from "./hot/hot-reads.js";
 import { LogFollower } from "./invalidation/follower.js";
@@ -30,6 +34,7 @@ import { Recorder, type CacheStats, type SharedStats } from "./stats.js";
 import { TierGuard } from "./tiers/guard.js";
 import { doubt, LocalEntries } from "./tiers/local-entries.js";
 import { createMemoryTier } from "./tiers/memory/create-memory-tier.js";
+import { createKeyHash } from "./tiers/memory/hash-key.js";
 import { resolveMemory } from "./tiers/memory/memory.js";
 import type { MemoryTier } from "./tiers/memory/memory-tier.js";
 import { RemovalMemory } from "./tiers/memory/removal-memory.js";
@@ -62,10 +67,14 @@ export class Engine {
   readonly loads: Loads;
   readonly writes: Writes;
   readonly locks: Locks;
+  /** Measures staleness, where that is asked for. */
+  readonly monitor: StalenessMonitor | undefined;
   readonly #memory: MemoryTier<Held> | undefined;
   readonly #tier: { readonly kind: string; close(): Promise<void> } | undefined;
   readonly #pending = new PendingOperations();
   readonly #gate: LoadGate;
+  readonly #bound: FeedBound | undefined;
+  #feeding: Feeding | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: CacheOptions) {
@@ -88,11 +97,16 @@ export class Engine {
       wholeNumber(loads.queue ?? 10_000, "loads.queue", 0),
     );
     this.backoff = new Backoff(this.clock);
+    if (options.feed !== undefined) {
+      checkFeed(options.feed);
+      this.#bound = new FeedBound(options.feed.maxStaleness);
+    }
 
     const { clock, recorder, flights, backoff } = this;
-    const alone: LogKnowledge = { marks: new Marks(0), trusted: () => true };
+    const alone: LogKnowledge = { marks: new Marks(0), isBounded: false, trusted: () => true, heard: () => true };
     const pending = this.#pending;
-    const removals = new RemovalMemory();
+    const hash = createKeyHash(random);
+    const removals = new RemovalMemory(hash);
     this.hot = new HotReads({
       settings: resolveHotKeys(options.hotKeys),
       clock,
@@ -110,10 +124,11 @@ export class Engine {
         ...resolved,
         clock,
         random,
+        hash,
         onSample: hot.onSample,
-        onRemove: (key, _held, cause) => {
-          if (cause === "evicted" || cause === "expired") removals.note(key, cause);
-          else if (cause === "refused") removals.note(key, "evicted");
+        onRemove: (key, _held, cause, keyHash) => {
+          if (cause === "evicted" || cause === "expired") removals.noteHash(keyHash, cause);
+          else if (cause === "refused") removals.noteHash(keyHash, "evicted");
           if (recorder.heard) recorder.emit({ type: "removed", key, cause });
         },
       });
@@ -124,7 +139,7 @@ export class Engine {
       removals,
       isolation: options.isolation ?? "freeze",
       random,
-      exact: settings.maxStaleness !== Number.POSITIVE_INFINITY,
+      exact: settings.maxStaleness !== Number.POSITIVE_INFINITY || options.feed !== undefined,
       revalidates: tiers.shared !== undefined,
       sizeOf: resolved?.sizeOf,
       isHot: (path) => hot.has(path),
@@ -141,6 +156,7 @@ export class Engine {
       shards.map((tier, shard) => this.#side(tier, shard, origin, settings)),
       (path) => opened?.shardOf(path) ?? 0,
       alone,
+      this.#fed(alone),
     );
     const { sides } = this;
     const maker = new EntryMaker({ clock, random, local });
@@ -157,10 +173,22 @@ export class Engine {
       hot,
       invalidations,
     });
+    if (options.staleness !== undefined && options.staleness !== false) {
+      const staleness = resolveStaleness(options.staleness);
+      const bound = options.feed?.maxStaleness;
+      this.monitor = new StalenessMonitor({ settings: staleness, bound, clock, random, recorder, local });
+    }
     this.writes = new Writes({ clock, recorder, local, pending, maker, invalidations, sides });
     const [first] = sides.all;
     this.locks = first === undefined ? localLocks(clock) : sharedLocks((path) => sides.of(path) ?? first, clock);
     for (const { follower } of sides.all) follower.start();
+  }
+
+  /** Begins to be fed. Apart from the constructor, because what entities are declared is known to the views of the cache. */
+  follow(feed: ChangeFeed, view: Pick<ConstructorParameters<typeof Feeding>[0], "marksOf" | "watch" | "notes">): void {
+    const { clock, recorder, invalidations, sides, name: cacheName } = this;
+    const bound = this.#bound ?? new FeedBound(feed.maxStaleness);
+    this.#feeding = new Feeding({ feed, bound, cacheName, clock, recorder, invalidations, sides, ...view });
   }
 
   /** @throws CacheError `ERR_CACHE_CLOSED`. */
@@ -263,6 +291,8 @@ export class Engine {
       gate: { active: this.#gate.active, queued: this.#gate.queued },
       invalidations: { own: recorder.own, other: recorder.other },
       hot: this.hot.stats(),
+      feed: this.#feeding?.stats(),
+      staleness: this.monitor?.stats(),
     };
   }
 
@@ -321,8 +351,14 @@ export class Engine {
       onRewritten: (recent) => invalidations.sendAgain(side, recent),
       onChanged: (key) => (key === undefined ? invalidations.changedAll(side) : invalidations.changed(key)),
     });
-    const knowledge: LogKnowledge = { marks, trusted: (now, since) => follower.trusted(now, since) };
-    const entries = new SharedEntries({ tier, guard, follower, unsent, local, clock, recorder, knowledge });
+    const knowledge: LogKnowledge = {
+      marks,
+      isBounded: settings.maxStaleness !== Number.POSITIVE_INFINITY,
+      trusted: (now, since) => follower.trusted(now, since),
+      heard: (now) => follower.trusted(now),
+    };
+    const fed = this.#fed(knowledge);
+    const entries = new SharedEntries({ tier, guard, follower, unsent, local, clock, recorder, knowledge, fed });
     const leases = new SharedLeases({
       tier,
       guard,
@@ -334,9 +370,14 @@ export class Engine {
       ttl: settings.leaseTtl,
     });
     const patience = settings.timeout * WRITE_PATIENCE;
-    const parts = { ...knowledge, shard, origin, patience, tier, guard, follower, entries, leases, unsent };
+    const parts = { ...knowledge, fed, shard, origin, patience, tier, guard, follower, entries, leases, unsent };
     const side: SharedSide = { ...parts, outbox: new Outbox(parts) };
     return side;
+  }
+
+  /** What is known of a log, for entries that the feed vouches for. */
+  #fed(knowledge: LogKnowledge): LogKnowledge {
+    return this.#bound?.over(knowledge) ?? knowledge;
   }
 
   #hit(path: string, held: Held, tier: "memory" | "shared", stale: boolean): { readonly value: unknown } {
@@ -346,6 +387,8 @@ export class Engine {
 
   async #close(): Promise<void> {
     this.hot.close();
+    this.monitor?.close();
+    if (this.#feeding !== undefined) await this.#within(CLOSE_PATIENCE, this.#feeding.close());
     await this.#within(CLOSE_PATIENCE, this.flights.ended());
     this.flights.abortAll(new CacheError("ERR_CACHE_CLOSED", `The cache \`${this.name}\` is closed`));
     await this.#within(CLOSE_PATIENCE, this.#closeShared());
@@ -353,6 +396,7 @@ export class Engine {
   }
 
   async #closeShared(): Promise<void> {
+    for (const { leases } of this.sides.all) leases.close();
     // Together: a subscription that still waits for its server ends only with the tier.
     await Promise.all([...this.sides.all.map(({ follower }) => follower.close()), this.#tier?.close()]);
   }

@@ -15,8 +15,12 @@ import type {
 import type { WriteSpec } from "./write/writes.js";
 import { CacheError } from "./errors.js";
 import { declareEntity, type EntityHome, type Shape } from "./entity-shape.js";
+import type { Held } from "./entries/held.js";
 import { explain } from "./explain-key.js";
+import type { ChangeTarget, FedEntity } from "./feed/change-feed.js";
+import type { StalenessMonitor } from "./feed/staleness-monitor.js";
 import type { Explanation } from "./explain.js";
+import { NOT_WRITTEN, writeId } from "./id-text.js";
 import type { Mark } from "./invalidation/record.js";
 import {
   encodeTag,
@@ -28,9 +32,11 @@ import {
   type KeyInput,
   type ScopeInput,
 } from "./keys.js";
+import { loadAside } from "./load-aside.js";
 import type { LoadContext } from "./load/context.js";
 import type { LoadSpec } from "./load/loads.js";
 import { checkLoadOptions, checkSetOptions, display, isSoft, mayAnswerAtOnce, optionError } from "./policy.js";
+import type { KeyFamily } from "./tiers/memory/key-family.js";
 
 const NO_OPTIONS = {};
 /** Bound entities kept per scoped entity, so that `.in(scope)` is cheap; making one anew costs a microsecond. */
@@ -50,6 +56,8 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
   readonly #shape: Shape<Id, T>;
   readonly #scope: string;
   readonly #bound = new Map<string, BoundEntity<Id, T>>();
+  /** The same by the scope as it was given, where that is no array: its prefix need not be put together. */
+  readonly #given = new Map<ScopeInput, BoundEntity<Id, T>>();
 
   constructor(shape: Shape<Id, T>, scope: string) {
     this.name = shape.definition.name;
@@ -58,6 +66,13 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
   }
 
   in(scope: ScopeInput): Entity<Id, T> {
+    return this.bound(scope);
+  }
+
+  /** @internal */
+  bound(scope: ScopeInput): BoundEntity<Id, T> {
+    const known = this.#given.get(scope);
+    if (known !== undefined) return known;
     if (scope === undefined || scope === null || scope === "") {
       throw new CacheError(
         "ERR_CACHE_ENTITY",
@@ -68,21 +83,59 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
     let bound = this.#bound.get(prefix);
     if (bound === undefined) {
       bound = new BoundEntity(this.#shape, scope);
-      this.#bound.set(prefix, bound);
-      const [oldest] = this.#bound.keys();
-      if (this.#bound.size > MAX_SCOPES && oldest !== undefined) this.#bound.delete(oldest);
+      keepBounded(this.#bound, prefix, bound);
     }
+    if (typeof scope !== "object") keepBounded(this.#given, scope, bound);
     return bound;
   }
 
   async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
-    const { engine, namespace } = this.#shape.home;
+    const { engine } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate(
-      [{ kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }],
-      isSoft(options),
-    );
+    return engine.invalidations.invalidate([this.allMark()], isSoft(options));
   }
+
+  /** @internal */
+  allMark(): Mark {
+    return { kind: "tag", tag: inNamespace(this.#shape.home.namespace, entityTag(this.name)) };
+  }
+}
+
+/** Where staleness is measured: has the things that changed looked at again. */
+export function watchEntity(target: ChangeTarget): void {
+  if (!("ids" in target)) return;
+  const entity = boundOf(target);
+  if (entity?.monitor !== undefined) entity.watch(entity.monitor, target.ids);
+}
+
+function boundOf({
+  of,
+  scope,
+}: Extract<ChangeTarget, { readonly of: FedEntity }>): BoundEntity<KeyInput, unknown> | undefined {
+  if (of instanceof BoundEntity) return of;
+  return of instanceof Scoped && scope !== undefined && scope !== null ? of.bound(scope) : undefined;
+}
+
+/**
+ * What a change of an entity's things names. Where a scoped entity's change does not say in which scope it was, all of them.
+ *
+ * @throws CacheError `ERR_CACHE_OPTION` for what is no entity; `ERR_CACHE_KEY` for what is no id or tag.
+ */
+export function entityMarks(target: Extract<ChangeTarget, { readonly of: FedEntity }>): readonly Mark[] {
+  const { of } = target;
+  if (!(of instanceof Scoped || of instanceof BoundEntity)) throw optionError("of", "an entity of a cache", of);
+  const entity = boundOf(target);
+  if (entity === undefined) return [of.allMark()];
+  if ("ids" in target) return entity.marksOf(target.ids);
+  return "tags" in target ? entity.tagMarks(target.tags) : [entity.allMark()];
+}
+
+/** Forgets the oldest when there are too many. */
+function keepBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.set(key, value);
+  if (map.size <= MAX_SCOPES) return;
+  const oldest = map.keys().next();
+  if (oldest.done !== true) map.delete(oldest.value);
 }
 
 class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
@@ -93,6 +146,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   /** Keys of the versions beside this one: while a deploy rolls, processes of both versions write. */
   readonly #neighbours: readonly ((id: KeyInput) => string)[];
   readonly #base: LoadSpec;
+  /** The keys of this version. */
+  readonly #family: KeyFamily | undefined;
 
   constructor(shape: Shape<Id, T>, scope: ScopeInput | undefined) {
     const { home, definition, version } = shape;
@@ -101,6 +156,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     this.#shape = shape;
     this.#scope = scope;
     this.#encode = entityKeyEncoder(scope, definition.name, version, maxKeyLength);
+    const prefix = inNamespace(home.namespace, entityPrefix(scope, definition.name));
+    this.#family = home.engine.local.family(prefix, `:v${version}`);
     this.#neighbours = [version - 1, version + 1]
       .filter((other) => other > 0)
       .map((other) => entityKeyEncoder(scope, definition.name, other, maxKeyLength));
@@ -126,10 +183,9 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       const { load, loadMany } = this.#shape.definition;
       // Said at once and not at the first miss, which may come late.
       if (load === undefined && loadMany === undefined) this.#unloadable();
-      const path = this.#path(id);
-      const hit = this.#hit(path, options);
+      const hit = this.#hit(id, options);
       if (hit !== undefined) return hit;
-      if (load !== undefined) return this.#load(id, path, (context) => load(id, context), options);
+      if (load !== undefined) return this.#load(id, (context) => load(id, context), options);
       return this.getMany([id], options).then(([value]) => value as T);
     } catch (error) {
       return Promise.reject(error);
@@ -144,8 +200,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     try {
       this.#shape.home.engine.checkOpen();
       if (typeof loader !== "function") throw optionError("loader", "a function", loader);
-      const path = this.#path(id);
-      return this.#hit(path, options) ?? this.#load(id, path, loader, options);
+      return this.#hit(id, options) ?? this.#load(id, loader, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -184,14 +239,14 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   peek(id: Id): T | undefined {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    const path = this.#path(id);
     if (this.#base.policy.strict) {
       // What is confirmed by nobody is no answer to a strict reader.
-      engine.recorder.miss(this.#shape.counters, path, "suspect");
+      engine.recorder.miss(this.#shape.counters, this.#path(id), "suspect");
       return undefined;
     }
-    let held = engine.local.fresh(path);
+    let held = this.#fresh(id);
     if (held === undefined) {
+      const path = this.#path(id);
       const look = engine.local.look(path);
       held = look.state === "fresh" || look.state === "early" ? look.held : undefined;
       if (held === undefined) {
@@ -199,8 +254,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
         return undefined;
       }
     }
-    engine.recorder.hit(held.counters, path, "memory", false);
-    return engine.local.give(held.value, held.mutable) as T;
+    return this.#give(id, held);
   }
 
   async has(id: Id): Promise<boolean> {
@@ -241,12 +295,21 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   async invalidateMany(ids: readonly Id[], options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    const marks = ids.flatMap((id) => [
+    return engine.invalidations.invalidate(this.marksOf(ids), isSoft(options));
+  }
+
+  /** @internal What invalidating these names. */
+  marksOf(ids: readonly Id[]): Mark[] {
+    return ids.flatMap((id) => [
       { kind: "key", key: this.#path(id) } as const,
       ...this.#neighbourMarks(id),
       ...this.#childrenMarks(id),
     ]);
-    return engine.invalidations.invalidate(marks, isSoft(options));
+  }
+
+  /** @internal */
+  tagMarks(tags: readonly KeyInput[]): Mark[] {
+    return tags.map((tag): Mark => ({ kind: "tag", tag: this.#tag(tag) }));
   }
 
   async invalidateTag(tag: KeyInput, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
@@ -256,13 +319,17 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   }
 
   async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
-    const { engine, namespace } = this.#shape.home;
+    const { engine } = this.#shape.home;
     engine.checkOpen();
-    const mark: Mark =
-      this.#scope === undefined
-        ? { kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }
-        : { kind: "prefix", prefix: inNamespace(namespace, entityPrefix(this.#scope, this.name)) };
-    return engine.invalidations.invalidate([mark], isSoft(options));
+    return engine.invalidations.invalidate([this.allMark()], isSoft(options));
+  }
+
+  /** @internal */
+  allMark(): Mark {
+    const { namespace } = this.#shape.home;
+    return this.#scope === undefined
+      ? { kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }
+      : { kind: "prefix", prefix: inNamespace(namespace, entityPrefix(this.#scope, this.name)) };
   }
 
   async explain(id: Id): Promise<Explanation> {
@@ -275,22 +342,33 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   }
 
   /** The answer of memory, when there is nothing to say about it. */
-  #hit(path: string, options: LoadOptions): Promise<T> | undefined {
-    const { engine } = this.#shape.home;
+  #hit(id: Id, options: LoadOptions): Promise<T> | undefined {
     if (options.forceFresh === true || !mayAnswerAtOnce(options, this.#base.policy)) return undefined;
-    const held = engine.local.fresh(path);
+    const held = this.#fresh(id);
     if (held === undefined) return undefined;
-    engine.recorder.hit(held.counters, path, "memory", false);
-    return Promise.resolve(engine.local.give(held.value, held.mutable) as T);
+    const { monitor } = this.#shape.home.engine;
+    if (monitor !== undefined) monitor.read(() => ({ path: this.#path(id), held, load: () => this.#aside(id) }));
+    return Promise.resolve(this.#give(id, held));
   }
 
-  #load(
-    id: Id,
-    path: string,
-    loader: (context: LoaderContext & EntityContext) => T | Promise<T>,
-    options: LoadOptions,
-  ): Promise<T> {
+  /** The entry of an id if nothing at all is to be said about it, found without putting its key together where that goes. */
+  #fresh(id: Id): Held | undefined {
+    const { local } = this.#shape.home.engine;
+    const family = this.#family;
+    if (family === undefined) return undefined;
+    const end = writeId(id, family.units, family.from, family.to);
+    return end === NOT_WRITTEN ? local.fresh(this.#path(id)) : local.freshIn(family, end);
+  }
+
+  #give(id: Id, held: Held): T {
+    const { recorder, local } = this.#shape.home.engine;
+    recorder.hit(held.counters, recorder.heard ? this.#path(id) : "", "memory", false);
+    return local.give(held.value, held.mutable) as T;
+  }
+
+  #load(id: Id, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions): Promise<T> {
     const { engine } = this.#shape.home;
+    const path = this.#path(id);
     const load = (context: LoadContext): unknown => this.#shape.keptOf(loader(this.#inScope(context)));
     const spec = this.#loadSpec(options, id, load);
     if (options.forceFresh !== true) return engine.loads.get(path, spec, options) as Promise<T>;
@@ -393,6 +471,20 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
 
   #tag(tag: KeyInput): string {
     return inNamespace(this.#shape.home.namespace, encodeTag(tag, this.#scope));
+  }
+
+  #aside(id: Id): Promise<unknown> {
+    return loadAside(this.#shape, id, { key: this.#path(id), scope: this.#scope });
+  }
+
+  /** @internal Has changed things looked at again. */
+  watch(monitor: StalenessMonitor, ids: readonly Id[]): void {
+    for (const id of ids) monitor.published(this.#path(id), () => this.explain(id));
+  }
+
+  /** @internal */
+  get monitor(): StalenessMonitor | undefined {
+    return this.#shape.home.engine.monitor;
   }
 
   #unloadable(): never {

@@ -18,7 +18,7 @@ export type MissReason =
   | "invalidated-all"
   /** Older than what the log still remembers: it may have been invalidated. */
   | "forgotten"
-  /** The log was lost for a while: to be checked against the shared tier first. */
+  /** The log was lost for a while: to be checked against the shared tier first. Or the feed does not vouch for it. */
   | "suspect"
   /** Another version of its entity, or refused by its schema. */
   | "version"
@@ -109,6 +109,37 @@ export type CacheEvent =
   | { readonly type: "hot"; readonly key: string; readonly perSecond: number }
   /** It is not any more. */
   | { readonly type: "cooled"; readonly key: string }
+  /** What happened to the cache's feed of changes. */
+  | {
+      readonly type: "feed";
+      readonly kind: string;
+      readonly what: string;
+      readonly detail?: unknown;
+      readonly error?: unknown;
+    }
+  /** A batch of a write-behind, or of a counter, was applied; `took` milliseconds. */
+  | { readonly type: "flushed"; readonly name: string; readonly operations: number; readonly took: number }
+  /** It was not; it is tried again. */
+  | { readonly type: "flush-failed"; readonly name: string; readonly error: unknown }
+  /** The source refused an operation: it waits among the dead letters. */
+  | {
+      readonly type: "parked";
+      readonly name: string;
+      readonly key: string;
+      readonly opId: string;
+      readonly kind: string;
+      readonly reason: string;
+    }
+  /** The journal or the source had gone back in time; they agree again, each operation they still have applied once. */
+  | { readonly type: "rewound"; readonly name: string; readonly what: "journal" | "source" }
+  /** An entry was found outdated longer than it may be, or different from its source without a change that tells why. */
+  | {
+      readonly type: "staleness";
+      readonly what: "violation" | "unexplained";
+      readonly key: string;
+      readonly tier: TierName;
+      readonly outdatedFor: number | undefined;
+    }
   | { readonly type: "background-failed"; readonly what: string; readonly error: unknown };
 
 export type CacheEventType = CacheEvent["type"];

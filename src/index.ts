@@ -22,6 +22,16 @@ export type { Duration } from "./duration.js";
 export type { CacheErrorCode } from "./errors.js";
 export type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";
 export type { Explanation, TierExplanation } from "./explain.js";
+export type {
+  ChangeFeed,
+  ChangeSink,
+  ChangeTarget,
+  FedEntity,
+  FeedNews,
+  FeedStats,
+  OpenFeed,
+} from "./feed/change-feed.js";
+export type { FeedState } from "./feed/feeding.js";
 export type { Head, LogRecord, Mark } from "./invalidation/record.js";
 export type { KeyInput, Params, ParamValue, Scalar, ScopeInput, Segment } from "./keys.js";
 export type {
@@ -54,8 +64,10 @@ export type {
   WriteDefinition,
   WriteKind,
 } from "./repository.js";
+export type { StalenessFound, StalenessOptions, StalenessStats } from "./feed/staleness-monitor.js";
 export type { CacheStats, HotKeyStats, ReadStats, SharedStats, ShardStats } from "./stats.js";
 export type { MemoryTierStats, RemovalCause } from "./tiers/memory/memory-tier.js";
+export type { CurvePoint } from "./tiers/memory/policy.js";
 export type {
   InvalidationLog,
   LeaseAnswer,
@@ -71,3 +83,35 @@ export type {
   SharedTierFactory,
   StoredValue,
 } from "./tiers/shared.js";
+export type { WriteBehind, WriteOptions, Written } from "./write/behind.js";
+export type { DeadLetter, DeadLetters, WriteBehindStats } from "./write/behind-lane.js";
+export type { CounterOptions, FlushOptions, WriteBehindOptions } from "./write/behind-options.js";
+export type { Counter, IncrementOptions } from "./write/counter.js";
+export type { WhenFull } from "./write/appender.js";
+export type {
+  Appended,
+  DeadLetterList,
+  Journal,
+  JournalLog,
+  JournalOperation,
+  JournalState,
+  PendingRead,
+  Rejection,
+  SealedBatch,
+  SealRequest,
+  Settlement,
+  StoredLetter,
+  StoredOperation,
+} from "./write/journal.js";
+export type {
+  ApplyChanges,
+  ApplyContext,
+  Change,
+  CounterSink,
+  FlushBatch,
+  FlushOutcome,
+  FlushState,
+  RejectedChange,
+  RowId,
+  Sink,
+} from "./write/sink.js";

@@ -1,5 +1,7 @@
 import type { Clock } from "./clock.js";
 import type { Duration } from "./duration.js";
+import type { ChangeFeed } from "./feed/change-feed.js";
+import type { StalenessOptions } from "./feed/staleness-monitor.js";
 import type { ShardedTierFactory, SharedTierFactory } from "./tiers/shared.js";
 
 /** How long an entry is fresh: a fixed time, a function of the value, or a schedule by time of day. */
@@ -54,6 +56,11 @@ export interface EntryPolicy {
    * read is a load. @default false
    */
   strict?: boolean | undefined;
+  /**
+   * Believed only as long as the cache's `feed` vouches for it, and read through past that; false for what does not come from
+   * the feed's source. Means nothing without a feed. @default true
+   */
+  fed?: boolean | undefined;
   /** The name of a set of these in the cache's `presets`. */
   preset?: string | undefined;
 }
@@ -118,6 +125,10 @@ export interface CacheOptions extends EntryPolicy {
   compression?: boolean | CompressionOptions | undefined;
   /** Keys to encrypt with what is stored in the shared tier. @default none */
   encryption?: EncryptionOptions | undefined;
+  /** Tells what changed in the source, whoever changed it: `postgresFeed(…)`. @default none */
+  feed?: ChangeFeed | undefined;
+  /** Measures how stale the cache really is, by samples; true is all its defaults. @default false */
+  staleness?: boolean | StalenessOptions | undefined;
   /** Finds the keys that are read most, keeps them in memory and refreshes them before they expire; true is all its defaults. @default true */
   hotKeys?: boolean | HotKeyOptions | undefined;
   /** Longest encoded key, in UTF-16 units. @default 65536 */
@@ -147,11 +158,14 @@ export interface SharedOptions {
 export interface MemoryOptions {
   /** Most entries. @default 1000000 */
   maxEntries?: number | undefined;
-  /** Most bytes, as a number or "64mb". @default "64mb" */
+  /**
+   * Most bytes, as a number or "64mb": what the entries take of the heap and beside it, keys, tags and index included,
+   * estimated to within 15 %. @default "64mb"
+   */
   maxBytes?: number | string | undefined;
   /** Most bytes of one entry. @default an eighth of maxBytes */
   maxEntryBytes?: number | string | undefined;
-  /** Bytes of a value. @default a calibrated walk over it */
+  /** Bytes of a value; what is kept beside it is counted all the same. @default a calibrated walk over it */
   sizeOf?: ((value: unknown) => number) | undefined;
 }
 

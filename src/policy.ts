@@ -22,6 +22,7 @@ export interface ResolvedPolicy {
   readonly softTimeout: number;
   readonly hardTimeout: number;
   readonly strict: boolean;
+  readonly fed: boolean;
 }
 
 /** The defaults, as data: the resolver reads them and a test compares them with the `@default` tags. */
@@ -41,6 +42,7 @@ export const DEFAULT_POLICY: ResolvedPolicy = {
   softTimeout: Number.POSITIVE_INFINITY,
   hardTimeout: 30_000,
   strict: false,
+  fed: true,
 };
 
 const FIELDS = [
@@ -56,6 +58,7 @@ const FIELDS = [
   "softTimeout",
   "hardTimeout",
   "strict",
+  "fed",
   "preset",
 ] as const satisfies readonly (keyof EntryPolicy)[];
 
@@ -117,6 +120,7 @@ export function resolvePolicy(
     softTimeout: positive(policy.softTimeout, "softTimeout") ?? base.softTimeout,
     hardTimeout: positive(policy.hardTimeout, "hardTimeout") ?? base.hardTimeout,
     strict: boolean(policy.strict, "strict") ?? base.strict,
+    fed: boolean(policy.fed, "fed") ?? base.fed,
   };
 }
 

@@ -24,6 +24,18 @@ describe("a repository's controls", () => {
     expect(await callsOf(target, read)).toHaveLength(6);
   });
 
+  it("name what a write of rows would invalidate, for others to do it", async () => {
+    const { cache, issues, target } = await filled();
+    const read = async (): Promise<void> => {
+      await Promise.all([issues.getById("acme", 1), issues.getById("acme", 2), issues.count("acme")]);
+    };
+    await read();
+    await cache.invalidate(issues.cache.in("acme").targetsOf(1));
+    expect(await callsOf(target, read)).toEqual(["getById acme 1", "count acme"]);
+    await cache.invalidate(issues.cache.in("acme").targetsOf());
+    expect(await callsOf(target, read)).toEqual(["count acme"]);
+  });
+
   it("read from the target when told to", async () => {
     const { issues, target } = await filled();
     await issues.list("acme", { skip: 0, limit: 1 });

@@ -128,5 +128,6 @@ function invalidationOf(cache: Cache, name: string, scope: ScopeInput | undefine
     invalidate: (...ids: readonly KeyInput[]) => cache.invalidate(targetsOfRows(name, ids, scope)),
     invalidateLists: () => cache.invalidate(targetsOfRows(name, [], scope)),
     invalidateAll: () => cache.invalidate(targetsOfAll(name, scope)),
+    targetsOf: (...ids: readonly KeyInput[]) => targetsOfRows(name, ids, scope),
   };
 }

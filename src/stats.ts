@@ -1,5 +1,8 @@
 import type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";
+import type { FeedState } from "./feed/feeding.js";
+import type { StalenessStats } from "./feed/staleness-monitor.js";
 import type { MemoryTierStats } from "./tiers/memory/memory-tier.js";
+import type { WriteBehindStats } from "./write/behind-lane.js";
 
 /** Counts since the cache was made, of one entity or of all. */
 export interface ReadStats {
@@ -37,6 +40,12 @@ export interface CacheStats {
   readonly invalidations: { readonly own: number; readonly other: number };
   /** The keys this process reads most, hottest first. */
   readonly hot: readonly HotKeyStats[];
+  /** Of each write-behind and counter; missing where there is none. */
+  readonly writeBehind?: readonly WriteBehindStats[] | undefined;
+  /** What the feed of changes says of itself; `undefined` without one. */
+  readonly feed: FeedState | undefined;
+  /** How stale entries were found to be; `undefined` where nobody measures. */
+  readonly staleness: StalenessStats | undefined;
 }
 
 /** A key read more often than `hotKeys.perSecond`. */

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -11,6 +11,8 @@ import { build } from "../scripts/build.js";
 
 interface Manifest {
   readonly name: string;
+  readonly version: string;
+  readonly bin?: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
@@ -21,7 +23,7 @@ interface Packed {
 }
 
 const BUILD_LIMIT_MS = 120_000;
-const MAX_PACKED_BYTES = 400_000;
+const MAX_PACKED_BYTES = 800_000;
 
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -31,8 +33,25 @@ const entries = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
   typeof target === "string" ? [] : [{ subpath, script: target.default, declaration: target.types }],
 );
 
-/** Packages that an entry point may import, beside Node's own modules and its own files: none, as long as this is empty. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {};
+/** Packages that an entry point's script or declaration may import, beside Node's own modules and its own files. */
+const MAY_IMPORT: Readonly<
+  Record<string, { readonly script: readonly string[]; readonly declaration: readonly string[] }>
+> = {
+  // The types of the library that it is about; nobody uses it without that.
+  "./kysely": { script: [], declaration: ["kysely"] },
+  "./typeorm": { script: [], declaration: ["typeorm"] },
+};
+
+/** Adapters of tools that sit on a driver are made of the driver's. */
+const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  "./kysely": ["dist/postgres/", "dist/orm/"],
+  "./drizzle": ["dist/postgres/", "dist/orm/"],
+  "./prisma": ["dist/postgres/", "dist/orm/"],
+  "./typeorm": ["dist/postgres/", "dist/orm/"],
+};
+
+/** What only the command line may import. */
+const CLI_MAY_IMPORT = ["commander", "picocolors"];
 
 /** The package as it would be published, built here and now, so that a stale `dist` proves nothing. */
 let folder: string;
@@ -67,16 +86,18 @@ describe.each(entries)("the entry point $subpath", ({ subpath, script, declarati
   it.each(["script", "declaration"] as const)("imports nothing but its own files and Node in its %s", async (kind) => {
     const { foreign } = await follow(join(folder, kind === "script" ? script : declaration));
 
-    expect(foreign.filter((name) => !isBuiltin(name))).toEqual(MAY_IMPORT[subpath] ?? []);
+    expect(foreign.filter((name) => !isBuiltin(name))).toEqual(MAY_IMPORT[subpath]?.[kind] ?? []);
     // A builtin without its prefix can be shadowed by a package of that name.
     expect(foreign.filter((name) => isBuiltin(name) && !name.startsWith("node:"))).toEqual([]);
   });
 
   it("reaches into no other entry point's folder", async () => {
     const { own } = await follow(join(folder, script));
+    const drivers = (DRIVERS[subpath] ?? []).map((driver) => join(folder, driver));
     const foreignFolders = entries
       .filter((other) => other.subpath !== "." && other.subpath !== subpath)
-      .map((other) => `${dirname(join(folder, other.script))}/`);
+      .map((other) => `${dirname(join(folder, other.script))}/`)
+      .filter((other) => !drivers.includes(other));
 
     expect(own.filter((file) => foreignFolders.some((other) => file.startsWith(other)))).toEqual([]);
   });
@@ -144,8 +165,43 @@ describe("the package", () => {
     expect(naming).toEqual([]);
   });
 
-  it("brings no dependency along", () => {
-    expect(Object.keys(manifest.dependencies ?? {})).toEqual([]);
+  it("brings along what the command line needs, and no other dependency", () => {
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(CLI_MAY_IMPORT);
+  });
+});
+
+describe("the command line", () => {
+  const program = "dist/cli/main.js";
+
+  it("is the package's one program, and may be executed", async () => {
+    expect(manifest.bin).toEqual({ tiercache: `./${program}` });
+    expect((await readFile(join(folder, program), "utf8")).split("\n")[0]).toBe("#!/usr/bin/env node");
+    expect((await stat(join(folder, program))).mode & 0o111).toBe(0o111);
+  });
+
+  it("runs as it is built", async () => {
+    const place = await mkdtemp(join(tmpdir(), "tiercache-cli-"));
+    try {
+      await symlink(join(root, "node_modules"), join(place, "node_modules"));
+      await cp(join(folder, "dist"), join(place, "dist"), { recursive: true });
+      await copyFile(join(folder, "package.json"), join(place, "package.json"));
+      const { stdout } = await run(join(place, program), ["--version"]);
+      expect(stdout.trim()).toBe(manifest.version);
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
+  });
+
+  it("imports nothing but its own files, Node and its two dependencies", async () => {
+    const { foreign } = await follow(join(folder, program));
+
+    expect(foreign.filter((name) => !isBuiltin(name)).toSorted()).toEqual(CLI_MAY_IMPORT);
+  });
+
+  it.each(entries)("is nothing that $subpath reaches, nor are simulations", async ({ script }) => {
+    const { own } = await follow(join(folder, script));
+
+    expect(own.filter((file) => /\/dist\/(?:cli|simulate)\//.test(file))).toEqual([]);
   });
 });
 

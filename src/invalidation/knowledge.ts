@@ -6,10 +6,14 @@ import type { Marks } from "./marks.js";
  */
 export interface LogKnowledge {
   readonly marks: Marks;
+  /** Whether trust ever runs out: else nobody need ask. */
+  readonly isBounded: boolean;
   /**
    * Whether memory may answer at `now`, on the monotonic clock: the log was heard not too long ago.
    *
    * @param since when the answer was taken from its source, if that is known: a young one may be given unheard.
    */
   trusted(now: number, since?: number): boolean;
+  /** Whether the log was heard not too long ago, whatever else an entry is believed by: else not even a failed load makes it the answer. */
+  heard(now: number): boolean;
 }

@@ -97,7 +97,7 @@ export class Loads {
       }
     }
     // With the log unheard for longer than memory may be believed, not even a failed load makes it the answer.
-    const believed = look.state === "suspect" && held?.knowledge.trusted(now) === false ? undefined : held;
+    const believed = look.state === "suspect" && held?.knowledge.heard(now) === false ? undefined : held;
     return this.#join(this.#flight(path, spec, look.reason, believed), spec, options);
   }
 
@@ -130,7 +130,7 @@ export class Loads {
       flight !== undefined &&
       !flight.answered &&
       flight.number > after &&
-      sides.knowledgeOf(path).trusted(clock.now(), flight.startedAt);
+      sides.knowledgeOf(path, spec.policy.fed).trusted(clock.now(), flight.startedAt);
     return mayJoin ? flight : this.#start(path, spec, reason, held, false);
   }
 
@@ -142,7 +142,7 @@ export class Loads {
       background,
       stale: held,
       reason,
-      version: this.#parts.sides.knowledgeOf(path).marks.version,
+      version: this.#parts.sides.knowledgeOf(path, spec.policy.fed).marks.version,
       startedAt: this.#parts.clock.now(),
       whenAbandoned: (abandoned) => {
         flights.leave(abandoned);
@@ -163,7 +163,7 @@ export class Loads {
     const joined = flight.joined;
     this.#parts.hot.read(flight.key);
     if (joined) gate.want(flight.demand);
-    const { version } = sides.knowledgeOf(flight.key).marks;
+    const { version } = sides.knowledgeOf(flight.key, spec.policy.fed).marks;
     let outcome: Outcome;
     try {
       const { softTimeout } = spec.policy;
@@ -186,15 +186,17 @@ export class Loads {
 
   /** Whether an answer has been invalidated; a stale one only by a hard invalidation, as it may be served after a soft one. */
   #isOutdated(key: string, { entry, stale }: Outcome): boolean {
-    const { state } = this.#parts.sides.knowledgeOf(key).marks.judge(key, entry);
+    const { state } = this.#parts.sides.knowledgeOf(key, false).marks.judge(key, entry);
     return state === "hard" || (state === "soft" && !stale);
   }
 
   /** A stale value that a caller who has waited too long may have. */
   #late(flight: Flight): Outcome | undefined {
     const { stale } = flight;
-    if (stale === undefined || !servable(stale, this.#parts.clock.now()) || !this.#stands(flight, stale))
-      return undefined;
+    const now = this.#parts.clock.now();
+    // A load that is slow has not failed: what nobody vouches for any more is no answer yet.
+    if (stale === undefined || !servable(stale, now) || !stale.knowledge.trusted(now, stale.loadedAt)) return undefined;
+    if (!this.#stands(flight, stale)) return undefined;
     return staleOutcome(stale);
   }
 
@@ -237,7 +239,9 @@ export class Loads {
         if (flight.reason === "cold") flight.reason = found.reason;
         // What memory kept as suspect is disproved by a tier that has no such entry. (What it kept as stale is not:
         // a tier may have lost it, and its invalidation would have been heard.)
-        if (found.reason !== "cold" || flight.reason === "suspect") flight.stale = undefined;
+        // And one that only its feed does not vouch for is disproved by nothing.
+        if (found.reason !== "suspect" && (found.reason !== "cold" || flight.reason === "suspect"))
+          flight.stale = undefined;
       }
     }
     const refused = this.#parts.backoff.refusal(flight.key);
@@ -393,8 +397,10 @@ export class Loads {
       return;
     }
     const { local, sides } = this.#parts;
-    const knowledge = sides.knowledgeOf(flight.key);
-    this.#keep(flight, local.hold(kept, fields, createdAt, position, spec.policy, spec.counters, knowledge));
+    const { policy, counters } = spec;
+    const knowledge = sides.knowledgeOf(flight.key, policy.fed);
+    const held = local.hold(kept, fields, createdAt, position, policy, counters, knowledge, createdAt - took);
+    this.#keep(flight, held);
     flight.resolve(outcome);
   }
 

@@ -50,6 +50,7 @@ export class SharedEntries {
   readonly #recorder: Recorder;
   readonly #reader: SharedReader;
   readonly #knowledge: LogKnowledge;
+  readonly #fed: LogKnowledge;
 
   constructor(init: {
     tier: SharedTier;
@@ -60,8 +61,11 @@ export class SharedEntries {
     clock: Clock;
     recorder: Recorder;
     knowledge: LogKnowledge;
+    /** For entries that are fed. */
+    fed: LogKnowledge;
   }) {
     this.#knowledge = init.knowledge;
+    this.#fed = init.fed;
     this.#marks = init.knowledge.marks;
     this.#tier = init.tier;
     this.#guard = init.guard;
@@ -253,6 +257,10 @@ export class SharedEntries {
     bytes: number,
   ): Found {
     const now = this.#clock.now();
+    const knowledge = spec.policy.fed ? this.#fed : this.#knowledge;
+    // Nobody knows what changed in the source since it was loaded.
+    if (spec.policy.fed && !knowledge.trusted(now) && knowledge.heard(now))
+      return { state: "miss", reason: "suspect", stamp: envelope.stamp };
     // A wall clock that lags behind the writer's gives no entry more than its ttl from here.
     const age = Math.max(0, this.#clock.wall() - envelope.createdWall);
     const soft = envelope.softStale || verdict.state === "soft";
@@ -273,7 +281,7 @@ export class SharedEntries {
       position,
       spec.policy,
       spec.counters,
-      this.#knowledge,
+      knowledge,
     );
     if (soft) held.soften(now);
     return now < held.freshUntil ? { state: "fresh", held, bytes } : { state: "stale", held, bytes };

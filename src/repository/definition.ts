@@ -146,6 +146,8 @@ export interface RepositoryInvalidation {
   invalidateLists(): Promise<InvalidationResult>;
   /** Everything of the repository in this scope, and what belongs to it. */
   invalidateAll(): Promise<InvalidationResult>;
+  /** What `invalidate` of these rows names (of none: what `invalidateLists` does), for the mapping of a feed's tables. */
+  targetsOf(...ids: readonly KeyInput[]): readonly InvalidationTarget[];
 }
 
 /** The cache's side of a repository, whatever its scope. Methods take the arguments of the repository's own. */

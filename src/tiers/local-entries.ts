@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.js";
-import { Held } from "../entries/held.js";
+import { entryBytes } from "../entries/heap-size.js";
+import { Held, QUICK_TICK } from "../entries/held.js";
 import type { EntryFields } from "../entries/entry.js";
 import { adopt, copy, measure, seal, unseal } from "../entries/seal.js";
 import type { MissReason } from "../events.js";
@@ -8,11 +9,9 @@ import type { LogKnowledge } from "../invalidation/knowledge.js";
 import type { Isolation } from "../options.js";
 import type { ResolvedPolicy } from "../policy.js";
 import type { Counters, Recorder } from "../stats.js";
+import type { KeyFamily } from "./memory/key-family.js";
 import type { MemoryTier } from "./memory/memory-tier.js";
 import type { RemovalMemory } from "./memory/removal-memory.js";
-
-/** What memory holds of an entry besides its value and its key, in bytes: the object, its fields, its stamp and tags list. */
-const OVERHEAD = 400;
 
 /** A value made safe to keep: what callers mutate cannot reach it. */
 export interface Kept {
@@ -77,11 +76,19 @@ export class LocalEntries {
 
   /** The hot path: the entry if nothing at all is to be said about it. */
   fresh(path: string): Held | undefined {
-    if (this.#memory === undefined) return undefined;
-    const now = this.#time();
-    const held = this.#memory.get(path, now);
-    if (held === undefined || held.checked !== held.knowledge.marks.version) return undefined;
-    return now < held.refreshAt && !held.fields.sliding && held.knowledge.trusted(now) ? held : undefined;
+    const held = this.#memory?.find(path);
+    return held !== undefined && this.#isFresh(held) ? held : undefined;
+  }
+
+  /** Keys with this beginning and end; `undefined` when there is no memory to look in. */
+  family(head: string, tail: string): KeyFamily | undefined {
+    return this.#memory?.family(head, tail);
+  }
+
+  /** As `fresh`, of the key whose middle has been written into the family's `units`, up to `end`. */
+  freshIn(family: KeyFamily, end: number): Held | undefined {
+    const held = this.#memory?.findIn(family, end);
+    return held !== undefined && this.#isFresh(held) ? held : undefined;
   }
 
   /**
@@ -98,7 +105,7 @@ export class LocalEntries {
     const held = this.#memory?.get(path);
     if (held === undefined) return { state: "none", held, reason: this.#absence(path) };
     const now = this.#clock.now();
-    if (!held.knowledge.trusted(now)) return { state: "suspect", held, reason: "suspect" };
+    if (!held.knowledge.trusted(now, held.loadedAt)) return { state: "suspect", held, reason: "suspect" };
     const reason = held.checked === held.knowledge.marks.version ? undefined : this.#judge(path, held, now);
     if (reason === "suspect") return { state: "suspect", held, reason };
     if (reason !== undefined) return { state: "none", held: undefined, reason };
@@ -115,7 +122,7 @@ export class LocalEntries {
     const { marks } = held.knowledge;
     const isKnown = marks.knows(held);
     if (!isKnown && !this.#revalidates) return { state: "none", held, reason: "forgotten" };
-    if (!isKnown || held.epoch !== this.#epoch || !held.knowledge.trusted(now))
+    if (!isKnown || held.epoch !== this.#epoch || !held.knowledge.trusted(now, held.loadedAt))
       return { state: "suspect", held, reason: "suspect" };
     const verdict = marks.judge(path, held);
     if (verdict.state === "hard") return { state: "none", held, reason: verdict.reason };
@@ -133,16 +140,21 @@ export class LocalEntries {
    * @throws CacheError `ERR_CACHE_VALUE` for a value that cannot be stored; with isolation "none" everything can.
    */
   secure(value: unknown): Kept {
-    if (this.#isolation === "none") return { value, mutable: false, bytes: this.#sizeOf?.(value) ?? measure(value) };
+    if (this.#isolation === "none")
+      return {
+        value,
+        mutable: false,
+        bytes: this.#sizeOf === undefined ? measure(value) : sizeBy(this.#sizeOf, value),
+      };
     const sealed = seal(value);
-    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: this.#sizeOf(sealed.value) };
+    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: sizeBy(this.#sizeOf, sealed.value) };
   }
 
   /** As `secure`, in place, for a value that nobody else holds: one just decoded. */
   adopt(value: unknown): Kept {
     if (this.#isolation === "none") return this.secure(value);
     const sealed = adopt(value);
-    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: this.#sizeOf(sealed.value) };
+    return this.#sizeOf === undefined ? sealed : { ...sealed, bytes: sizeBy(this.#sizeOf, sealed.value) };
   }
 
   /** What a caller is handed. */
@@ -155,6 +167,7 @@ export class LocalEntries {
    * An entry for memory, stored or not.
    *
    * @param createdAt on the monotonic clock.
+   * @param loadedAt when a load of this process began that brought it.
    */
   hold(
     kept: Kept,
@@ -164,6 +177,7 @@ export class LocalEntries {
     policy: ResolvedPolicy,
     counters: Counters,
     knowledge: LogKnowledge,
+    loadedAt: number = Number.NEGATIVE_INFINITY,
   ): Held {
     const now = this.#clock.now();
     const freshUntil = Math.min(createdAt + fields.ttl, now + policy.memoryTtl);
@@ -175,6 +189,7 @@ export class LocalEntries {
       bytes: kept.bytes,
       fields,
       createdAt,
+      loadedAt,
       freshUntil,
       refreshAt: Math.max(now, freshUntil - early),
       position,
@@ -189,7 +204,7 @@ export class LocalEntries {
   keep(path: string, held: Held): boolean {
     if (this.#memory === undefined) return false;
     if (this.#isHot(path)) this.anticipateHeld(held);
-    const weight = held.bytes + path.length * 2 + OVERHEAD;
+    const weight = held.bytes + entryBytes(path, held.tags);
     const stored = this.#memory.set(path, held, weight, held.expiresAt);
     if (stored) this.#recorder.stored(held.counters, path, "memory", weight, held.freshUntil - this.#clock.now());
     else this.#recorder.refused(held.counters, path, "memory", "too-large");
@@ -242,6 +257,14 @@ export class LocalEntries {
     return this.#memory?.peek(path) !== undefined;
   }
 
+  /** Whether nothing is to be said about an entry; one whose time is over in the tier is over here before. */
+  #isFresh(held: Held): boolean {
+    const { knowledge } = held;
+    if (held.checked !== knowledge.marks.version) return false;
+    const now = this.#time();
+    return now < held.quickUntil * QUICK_TICK && (!knowledge.isBounded || knowledge.trusted(now, held.loadedAt));
+  }
+
   #absence(path: string): MissReason {
     return this.#removals.reason(path) ?? "cold";
   }
@@ -274,6 +297,12 @@ export class LocalEntries {
     held.slide(now);
     this.#memory?.touch(path, held.expiresAt);
   }
+}
+
+/** NaN, which memory refuses, for a size that is none: added to what else an entry takes, it could pass for one. */
+function sizeBy(sizeOf: (value: unknown) => number, value: unknown): number {
+  const size: unknown = sizeOf(value);
+  return typeof size === "number" && size >= 0 ? size : Number.NaN;
 }
 
 /** Has an entry compared with the shared tier before it answers again. */

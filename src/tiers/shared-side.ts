@@ -13,6 +13,8 @@ import type { ShardedTierFactory, SharedTier, SharedTierFactory } from "./shared
 
 /** A cache's side of its shared tier, or of one shard of it: one log, and everything that goes by it. */
 export interface SharedSide extends LogKnowledge {
+  /** The same for entries that the cache's feed vouches for. */
+  readonly fed: LogKnowledge;
   /** Among the shards; 0 when there are none. */
   readonly shard: number;
   /** Random per cache instance: whose records are whose. */

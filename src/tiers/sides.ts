@@ -6,12 +6,19 @@ export class Sides {
   readonly all: readonly SharedSide[];
   readonly #shardOf: (path: string) => number;
   readonly #alone: LogKnowledge;
+  readonly #aloneFed: LogKnowledge;
 
-  /** @param alone what a process knows that has no log but its own. */
-  constructor(all: readonly SharedSide[], shardOf: (path: string) => number, alone: LogKnowledge) {
+  /** @param alone what a process knows that has no log but its own; `aloneFed` the same for entries that are fed. */
+  constructor(
+    all: readonly SharedSide[],
+    shardOf: (path: string) => number,
+    alone: LogKnowledge,
+    aloneFed: LogKnowledge,
+  ) {
     this.all = all;
     this.#shardOf = shardOf;
     this.#alone = alone;
+    this.#aloneFed = aloneFed;
   }
 
   /** The side that holds the key. */
@@ -19,9 +26,11 @@ export class Sides {
     return this.all.length < 2 ? this.all[0] : this.all[this.#shardOf(path)];
   }
 
-  /** The log by which the key is judged. */
-  knowledgeOf(path: string): LogKnowledge {
-    return this.of(path) ?? this.#alone;
+  /** The log by which the key is judged, and the feed if its entry is fed. */
+  knowledgeOf(path: string, fed: boolean): LogKnowledge {
+    const side = this.of(path);
+    if (fed) return side?.fed ?? this.#aloneFed;
+    return side ?? this.#alone;
   }
 
   /** Groups what has keys by the side that holds them. Without a shared tier there is nobody to group for. */

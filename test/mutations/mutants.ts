@@ -1,4 +1,4 @@
-/** One rule of coherence taken out of the product, by a change of its text. */
+/** One rule of coherence taken out of the product, or of the simulation's own feed, by a change of its text. */
 export interface Mutant {
   /** What is missing. */
   readonly name: string;
@@ -177,5 +177,85 @@ export const MUTANTS: readonly Mutant[] = [
     find: `      const wentBack = head.position < given;`,
     replace: `      const wentBack = head.position < given && head.position < 0;`,
     weather: "failover",
+  },
+  {
+    name: "what is fed is believed however long the feed told nothing",
+    file: "src/feed/feed-bound.ts",
+    find: `return now - Math.max(this.#completeAt, since) <= this.#maxStaleness;`,
+    replace: `return now >= since;`,
+    weather: "feed",
+  },
+  {
+    name: "a fed entry is as young as the end of its load",
+    file: "src/load/loads.ts",
+    find: `counters, knowledge, createdAt - took);`,
+    replace: `counters, knowledge, createdAt);`,
+    weather: "feed",
+  },
+  {
+    name: "entries of the shared tier are believed though nobody knows what changed since",
+    file: "src/load/shared-entries.ts",
+    find: `if (spec.policy.fed && !knowledge.trusted(now) && knowledge.heard(now))`,
+    replace: `if (spec.policy.fed && !knowledge.heard(now))`,
+    weather: "feed",
+  },
+  {
+    name: "readers join a flight that began before the bound",
+    file: "src/load/loads.ts",
+    find: `sides.knowledgeOf(path, spec.policy.fed).trusted(clock.now(), flight.startedAt);`,
+    replace: `sides.knowledgeOf(path, false).trusted(clock.now(), flight.startedAt);`,
+    weather: "feed",
+  },
+  {
+    name: "what a feed publishes is not waited for",
+    file: "src/feed/feeding.ts",
+    find: `await this.#invalidations.invalidate(all.slice(start, start + MAX_TARGET_KEYS), false);`,
+    replace: `this.#invalidations.invalidate(all.slice(start, start + MAX_TARGET_KEYS), false).catch(() => undefined);`,
+    weather: "feed",
+  },
+  {
+    name: "a feed that forgets leaves what is stored",
+    file: "src/feed/feeding.ts",
+    find: `    await this.#invalidations.invalidate([{ kind: "all" }], false);
+`,
+    replace: "",
+    weather: "feed",
+  },
+  {
+    name: "the feed publishes what nobody sees yet",
+    file: "test/simulation/feed-leader.ts",
+    find: `filter(({ xid }) => isVisible(xid, snapshot))`,
+    replace: `filter(({ xid }) => xid < snapshot.xmax)`,
+    weather: "feed",
+  },
+  {
+    name: "the feed acknowledges what is not published",
+    file: "test/simulation/feed-leader.ts",
+    find: `    const lsn = this.#safe();
+`,
+    replace: `    const lsn = this.#received;
+`,
+    weather: "feed",
+  },
+  {
+    name: "the feed does not mind that its slot was lost",
+    file: "test/simulation/feed-leader.ts",
+    find: `if (note?.epoch === this.#stream?.epoch) {`,
+    replace: `if (this.#stream !== undefined) {`,
+    weather: "feed",
+  },
+  {
+    name: "a feed that stands by goes by the leader's note without having heard what it published",
+    file: "test/simulation/feed.ts",
+    find: `if (barrier === undefined || !(await sink.catchUp())) return;`,
+    replace: `if (barrier === undefined) return;`,
+    weather: "standby",
+  },
+  {
+    name: "a slow load has an entry served that nobody vouches for",
+    file: "src/load/loads.ts",
+    find: ` || !stale.knowledge.trusted(now, stale.loadedAt)) return undefined;`,
+    replace: `) return undefined;`,
+    weather: "feed",
   },
 ];

@@ -12,6 +12,7 @@ const SCHEDULES: Readonly<Record<string, number>> = {
   busy: 50,
   calls: 100,
   failover: 100,
+  feed: 150,
   fair: 500,
   joins: 300,
   leases: 200,
@@ -20,6 +21,7 @@ const SCHEDULES: Readonly<Record<string, number>> = {
   server: 100,
   shards: 150,
   skew: 100,
+  standby: 50,
   strict: 300,
   writers: 200,
 };

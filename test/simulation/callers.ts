@@ -1,7 +1,7 @@
 import type { LoaderContext, LoadOptions } from "../../src/index.js";
 import type { Instance } from "./instance.js";
 import type { Claim } from "./model.js";
-import { FIRST_SET, isItem, PLAIN, SET, type Row, type Value } from "./rows.js";
+import { FIRST_SET, isItem, MANNERS, PLAIN, SET, type Row, type Value } from "./rows.js";
 import type { World } from "./world.js";
 
 const SOURCE_DOWN = "the source is down";
@@ -9,6 +9,13 @@ const SOURCE_DOWN = "the source is down";
 const LEAST_LEASE = 500;
 /** What a read may fail with by itself. */
 const EXCUSES: readonly unknown[] = ["ERR_CACHE_TIMEOUT", "ERR_CACHE_OVERLOADED"];
+
+/** What a reader who asked at a time may be given. */
+interface Expected {
+  /** The oldest version. */
+  readonly floor: () => number;
+  readonly time: number;
+}
 
 /** Those who use the caches, and hold what they get against the model. */
 export class Callers {
@@ -47,9 +54,10 @@ export class Callers {
   }
 
   write(): void {
-    const { random, tally } = this.#world;
+    const { random, tally, weather } = this.#world;
     tally.writes += 1;
     const owner = this.#pickOwner();
+    if (weather.fed > 0) return this.#transact(owner);
     switch (random.weighted([6, 3, 1.5])) {
       case 0:
         return this.#invalidate(owner);
@@ -73,21 +81,22 @@ export class Callers {
     return this.#lastRow;
   }
 
-  get(owner: Instance, row: number): void {
+  /** @param least the oldest version that it may be given, whatever else is known. */
+  get(owner: Instance, row: number, least = 0): void {
     const { rows, model } = this.#world;
     const { name, get, peek } = rows[row] as Row;
     const { process } = owner;
     const call = this.#world.name();
     const fromShared = peek(process) === undefined;
-    const floor = this.#floor(() =>
-      Math.max(this.#world.memoryFloor(process, row, false), fromShared ? model.sharedFloor(row, false) : 0),
+    const expected = this.#expect(() =>
+      Math.max(least, this.#world.memoryFloor(process, row, false), fromShared ? model.sharedFloor(row, false) : 0),
     );
-    this.#world.tell(`${process} get ${name} → ${call}, ${floor()} or newer`);
+    this.#world.tell(`${process} get ${name} → ${call}, ${expected.floor()} or newer`);
     this.#world.follow(
       owner,
       get(process),
       (value) => {
-        if (value !== undefined) this.#check(call, row, value, floor);
+        if (value !== undefined) this.#check(call, row, value, expected);
         else this.#world.tell(`${call} gives nothing`);
       },
       (error) => this.#world.break(`${call} get failed: ${String(error)}`),
@@ -100,13 +109,13 @@ export class Callers {
     const call = this.#world.name();
     const { model, weather } = this.#world;
     const mayBeStale = weather.stale > 0;
-    const floor = this.#floor(() =>
+    const expected = this.#expect(() =>
       Math.max(
         this.#world.memoryFloor(process, row, mayBeStale),
         options.strict === true ? model.sharedFloor(row, mayBeStale) : 0,
       ),
     );
-    this.#world.tell(`${process} getOrLoad ${name} ${JSON.stringify(options)} → ${call}, ${floor()} or newer`);
+    this.#world.tell(`${process} getOrLoad ${name} ${JSON.stringify(options)} → ${call}, ${expected.floor()} or newer`);
     const load = async (context: LoaderContext): Promise<Value> => {
       const [value] = await this.#load(owner, [row], () => context.signal, context);
       return value as Value;
@@ -114,7 +123,7 @@ export class Callers {
     this.#world.follow(
       owner,
       getOrLoad(process, load, options),
-      (value) => this.#check(call, row, value, floor),
+      (value) => this.#check(call, row, value, expected),
       (error) => this.#excuse(call, error),
     );
   }
@@ -122,7 +131,9 @@ export class Callers {
   #getOrLoadMany(owner: Instance): void {
     const { random, rows: all, weather } = this.#world;
     const rows = [...PLAIN.keys()].filter(() => random.chance(0.6));
-    const floors = rows.map((row) => this.#floor(() => this.#world.memoryFloor(owner.process, row, weather.stale > 0)));
+    const expected = rows.map((row) =>
+      this.#expect(() => this.#world.memoryFloor(owner.process, row, weather.stale > 0)),
+    );
     const call = this.#world.name();
     this.#world.tell(`${owner.process} getOrLoadMany ${rows.join()} → ${call}`);
     const tagsOf = (row: number): readonly string[] => (all[row] as Row).tags;
@@ -137,18 +148,18 @@ export class Callers {
         },
       ),
       (values) => {
-        for (const [at, row] of rows.entries()) this.#check(call, row, values[at], floors[at] as () => number);
+        for (const [at, row] of rows.entries()) this.#check(call, row, values[at], expected[at] as Expected);
       },
       (error) => this.#excuse(call, error),
     );
   }
 
-  /** The floor of a reader who starts now. A failover before its end lowers it: what is lost binds nobody. */
-  #floor(ofNow: () => number): () => number {
-    const { model } = this.#world;
+  /** Of a reader who starts now. A failover before its end lowers the floor: what is lost binds nobody. */
+  #expect(ofNow: () => number): Expected {
+    const { model, clock } = this.#world;
     const { epoch } = model;
     const floor = ofNow();
-    return () => (model.epoch === epoch ? floor : Math.min(floor, ofNow()));
+    return { floor: () => (model.epoch === epoch ? floor : Math.min(floor, ofNow())), time: clock.now() };
   }
 
   /** The source: sees the rows now, answers later. */
@@ -199,6 +210,16 @@ export class Callers {
     if (this.#world.weather.leaseTtl < LEAST_LEASE) return;
     if (this.#world.living.some(({ cache }) => (cache.stats().shared?.failures ?? 0) > 0)) return;
     this.#world.break(`${owner.process} loads ${name} while ${other.process} still does`);
+  }
+
+  /** Writes rows without a word to any cache. */
+  #transact(owner: Instance): void {
+    const { random, database, rows } = this.#world;
+    const wanted = Array.from({ length: random.pick([1, 1, 2, 3]) }, () => this.#pickRow(rows.length));
+    const free = [...new Set(wanted)].filter((row) => !database.isLocked(row));
+    if (free.length === 0) return;
+    const { xid } = database.begin(owner, free, random.below(MANNERS));
+    this.#world.tell(`transaction ${xid} writes ${free.join()}`);
   }
 
   #invalidate(owner: Instance): void {
@@ -307,11 +328,15 @@ export class Callers {
     this.#world.tell(`${call} fails: ${String(message)}`);
   }
 
-  #check(call: string, row: number, value: Value | undefined, floor: () => number): void {
+  #check(call: string, row: number, value: Value | undefined, { floor, time }: Expected): void {
     const { name } = this.#world.rows[row] as Row;
     this.#world.tell(`${call} gives ${value?.row}:${value?.version}`);
-    if (value?.row !== name) this.#world.break(`${call} asked for ${name} and got ${JSON.stringify(value)}`);
-    else if (value.version < floor())
+    if (value?.row !== name) {
+      this.#world.break(`${call} asked for ${name} and got ${JSON.stringify(value)}`);
+      return;
+    }
+    this.#world.served(row, value.version, time);
+    if (value.version < floor())
       this.#world.break(`${call} got version ${value.version} of ${name}, older than ${floor()}`);
   }
 }

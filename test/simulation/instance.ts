@@ -1,10 +1,8 @@
-import { createCache, memory, type Cache } from "../../src/index.js";
+import { createCache, memory, type Cache, type ChangeFeed } from "../../src/index.js";
 import type { Clock, Timer } from "../../src/clock.js";
 import { chaos, type Disturbances, type FakeClock, type Schedule, type SharedMemory } from "../../src/testing/index.js";
 import { Random } from "./random.js";
 import type { Weather } from "./weather.js";
-
-export const HEARTBEAT = 500;
 
 interface Loading {
   readonly rows: readonly number[];
@@ -35,6 +33,7 @@ export class Instance {
       readonly weather: Weather;
       readonly schedule: (owner: Instance) => Schedule;
       readonly epoch: () => number;
+      readonly feed: (owner: Instance) => ChangeFeed | undefined;
     },
   ) {
     const { server, random, weather } = parts;
@@ -57,8 +56,9 @@ export class Instance {
       staleIfError: weather.stale,
       hardTimeout: "10m",
       loads: { concurrency: weather.concurrency, queue: weather.queue },
+      feed: parts.feed(this),
       shared: {
-        heartbeat: HEARTBEAT,
+        heartbeat: weather.heartbeat,
         breakerFailures: weather.breakerFailures,
         breakerCooldown: "1s",
         leaseTtl: weather.leaseTtl,
@@ -80,6 +80,11 @@ export class Instance {
   /** When it last knew that it had heard everything. */
   get heardAt(): number {
     return this.clock.now() - (this.cache.stats().shared?.heardAgo ?? 0);
+  }
+
+  /** When its feed was last known to have told everything. */
+  get fedAt(): number {
+    return this.clock.now() - (this.cache.stats().feed?.completeAgo ?? 0);
   }
 
   /** Loads that somebody still waits for. */

@@ -46,7 +46,10 @@ async function play(seed: number, schedules: number, weather: string, trace: boo
     } else {
       const tally = await tallied(seed + played, weather);
       if (tally === undefined) return 1;
-      for (const [name, count] of Object.entries(tally)) total[name] = (total[name] ?? 0) + count;
+      for (const [name, count] of Object.entries(tally)) {
+        const before = total[name] ?? 0;
+        total[name] = name === "stalest" ? Math.max(before, count) : before + count;
+      }
     }
     if (performance.now() - told < PROGRESS) continue;
     told = performance.now();

@@ -54,10 +54,18 @@ export class Model {
 
   /** Rows are written: what an invalidation sent now promises once it is acknowledged. */
   commit(owner: Instance, rows: readonly number[], soft: boolean): Claim {
-    for (const row of rows) {
-      this.versions[row] = (this.versions[row] as number) + 1;
-      this.touched[row] = true;
-    }
+    for (const row of rows) this.raise(row);
+    return this.claim(owner, rows, soft);
+  }
+
+  /** There is a newer version of the row. */
+  raise(row: number): void {
+    this.versions[row] = (this.versions[row] as number) + 1;
+    this.touched[row] = true;
+  }
+
+  /** What an invalidation of these rows, sent now, promises once it is acknowledged. */
+  claim(owner: Instance, rows: readonly number[], soft: boolean): Claim {
     const versions = rows.map((row) => this.versions[row] as number);
     const claim: Claim = {
       owner,

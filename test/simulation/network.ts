@@ -5,8 +5,11 @@ import type { Weather } from "./weather.js";
 
 /** One thing that can happen next. */
 export interface Pending {
-  /** `source`: the database answers, or a caller goes on. */
-  readonly kind: SharedStep["kind"] | "source";
+  /**
+   * `source`: a load is answered, or a caller goes on. `database`: what the database does by itself. `feed`: between it
+   * and the feed of a process.
+   */
+  readonly kind: SharedStep["kind"] | "source" | "database" | "feed";
   readonly name: string;
   readonly owner: Instance;
   readonly shard: number;
@@ -71,7 +74,7 @@ export class Network {
     if (fit.length === 0) return undefined;
     const chosen = this.#pick(fit);
     const step =
-      this.#reordered || chosen.kind === "source"
+      this.#reordered || chosen.kind === "source" || chosen.kind === "database"
         ? chosen
         : (fit.find(
             (one) => one.kind === chosen.kind && one.owner === chosen.owner && one.shard === chosen.shard,
@@ -109,7 +112,8 @@ export class Network {
   /** A process is dead: nothing reaches it any more. What it has sent may arrive yet, or not. */
   died(owner: Instance): void {
     this.#pending = this.#pending.filter(
-      (step) => step.owner !== owner || (step.kind === "request" && this.#random.chance(0.5)),
+      (step) =>
+        step.owner !== owner || step.kind === "database" || (step.kind === "request" && this.#random.chance(0.5)),
     );
     this.#cuts = this.#cuts.filter(({ process }) => process !== owner.process);
   }

@@ -1,6 +1,7 @@
 import {
   pattern,
   type Cache,
+  type ChangeTarget,
   type Entity,
   type InvalidationTarget,
   type LoaderContext,
@@ -46,8 +47,15 @@ export function isItem(row: number): boolean {
   return row >= PLAIN.length && row < FIRST_SET;
 }
 
-/** The rows, and all that can be aimed at them. */
-export function rowsOf(cacheOf: (process: number) => Cache): { rows: readonly Row[]; aims: readonly Aim[] } {
+/** Ways in which a feed can say that a row changed. */
+export const MANNERS = 3;
+
+/** The rows, all that can be aimed at them, and what a feed says of their changes. */
+export function rowsOf(cacheOf: (process: number) => Cache): {
+  rows: readonly Row[];
+  aims: readonly Aim[];
+  changeOf: (process: number, row: number, manner: number) => ChangeTarget;
+} {
   const itemOf = items(cacheOf);
   const plain = (key: string, tags: readonly string[]): Row => ({
     name: key,
@@ -69,7 +77,18 @@ export function rowsOf(cacheOf: (process: number) => Cache): { rows: readonly Ro
     })),
     ...SET.map((key) => plain(key, [])),
   ];
-  return { rows, aims: aimsOf(cacheOf, itemOf) };
+  const changeOf = (process: number, row: number, manner: number): ChangeTarget => {
+    if (isItem(row)) return itemChange(itemOf(process), row, manner);
+    const { name, tags } = rows[row] as Row;
+    const [tag] = tags;
+    return manner === 0 || tag === undefined ? { key: name } : { tag };
+  };
+  return { rows, aims: aimsOf(cacheOf, itemOf), changeOf };
+}
+
+function itemChange(of: Entity<number, Value>, row: number, manner: number): ChangeTarget {
+  if (manner === 0) return { of, ids: [row - PLAIN.length + 1] };
+  return manner === 1 ? { of, tags: ["own"] } : { of, all: true };
 }
 
 function aimsOf(cacheOf: (process: number) => Cache, itemOf: (process: number) => Entity<number, Value>): Aim[] {

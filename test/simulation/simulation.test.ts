@@ -21,6 +21,8 @@ const PLAYED: readonly (readonly [weather: string, schedules: number, happened: 
   ["shards", 100, ["crashes"]],
   ["crashes", 100, ["crashes"]],
   ["locks", 50, ["locks"]],
+  ["feed", 50, ["crashes", "early", "takeovers", "forgets"]],
+  ["standby", 20, ["early", "takeovers"]],
   ...["partitions", "bounded", "strict", "busy"].map((weather) => [weather, 50, []] as const),
 ];
 

@@ -1,15 +1,17 @@
 import { Callers } from "./callers.js";
-import { HEARTBEAT, type Instance } from "./instance.js";
+import type { Instance } from "./instance.js";
 import { LockUsers } from "./locks.js";
 import type { Claim } from "./model.js";
 import { Random } from "./random.js";
 import { Trouble } from "./trouble.js";
-import { drawWeather } from "./weather.js";
+import { drawWeather, HEARTBEAT } from "./weather.js";
 import { PROCESSES, Violation, World, type Tally } from "./world.js";
 
 export { Violation, type Tally } from "./world.js";
 
 const ACTIONS = 140;
+/** Of which a feed's own conversations take many. */
+const FED_ACTIONS = 400;
 /**
  * Halves of a heartbeat until everything has come to rest, at most: the longest that anything may take by itself is a
  * lease, a breaker, some timeouts and heartbeats after one another.
@@ -71,9 +73,12 @@ class Run {
   }
 
   async run(): Promise<Tally> {
-    const { calms } = this.#world.weather;
+    const { calms, fed } = this.#world.weather;
+    const actions = fed > 0 ? FED_ACTIONS : ACTIONS;
+    // Until one of them leads and the others know how far it is: trouble before that finds nothing to spoil.
+    if (fed > 0) await this.#turns(10, fed / 5);
     for (let calm = 0; calm < calms; calm += 1) {
-      for (let action = 0; action < ACTIONS / calms; action += 1) {
+      for (let action = 0; action < actions / calms; action += 1) {
         this.#world.tally.steps += 1;
         await this.#world.rest(this.#act());
       }
@@ -88,7 +93,7 @@ class Run {
   /** Something happens. @returns milliseconds that pass. */
   #act(): number {
     const { network, random } = this.#world;
-    const { reads, writes, time, pushes, calls, flaky, partitions, crashes, server, failover, source, locks } =
+    const { reads, writes, time, pushes, calls, flaky, partitions, crashes, server, failover, source, locks, fed } =
       this.#world.weather;
     const waiting = network.size;
     const choice = random.weighted([
@@ -105,6 +110,7 @@ class Run {
       locks ? 2 : 0,
       source ? 1 : 0,
       flaky ? 3 : 0,
+      fed > 0 ? 0.4 : 0,
     ]);
     switch (choice) {
       case 0:
@@ -142,8 +148,11 @@ class Run {
       case 11:
         this.#world.failing = !this.#world.failing;
         break;
-      default:
+      case 12:
         this.#trouble.calls();
+        break;
+      default:
+        this.#trouble.feed();
     }
     return 0;
   }
@@ -166,12 +175,17 @@ class Run {
 
   /** No more trouble: everything is delivered in order, heartbeats pass, and every promise is kept. */
   async #calm(): Promise<void> {
+    const { weather, database } = this.#world;
     this.#trouble.end();
     const began = this.#world.clock.now();
     const isQuiet = (): boolean =>
       this.#world.network.size === 0 &&
       this.#world.living.every(
-        (instance) => instance.outstanding === 0 && instance.unsent === 0 && instance.heardAt > began,
+        (instance) =>
+          instance.outstanding === 0 &&
+          instance.unsent === 0 &&
+          instance.heardAt > began &&
+          (weather.fed === 0 || instance.fedAt > began),
       );
     // Three times in a row: what was heard may have to be told again.
     for (let turn = 0, quiet = 0; turn < CALM_TURNS && quiet < 3; turn += 1) {
@@ -180,7 +194,11 @@ class Run {
       await this.#world.rest(HEARTBEAT / 2);
     }
     await this.#drain();
-    for (const { process, unsent, outstanding } of this.#world.living) {
+    // So that the feeds vouch for what memory holds.
+    if (weather.fed > 0) await this.#turns(4, weather.fed / 5);
+    if (!database.isQuiet) this.#world.break("transactions never end");
+    for (const { process, unsent, outstanding, fedAt } of this.#world.living) {
+      if (weather.fed > 0 && fedAt < began) this.#world.break(`the feed of ${process} is never complete again`);
       if (unsent > 0) this.#world.break(`${process} never sends what was not acknowledged`);
       if (outstanding > 0) this.#world.break(`${outstanding} calls of ${process} never end`);
     }
@@ -192,6 +210,14 @@ class Run {
   #isKnown({ owner, epoch, position }: Claim): boolean {
     if (owner.isAlive) return true;
     return position !== undefined && this.#world.living.some(({ heard }) => heard.has(`${epoch}:${position}`));
+  }
+
+  /** So many times: time passes, and everything is delivered. */
+  async #turns(count: number, time: number): Promise<void> {
+    for (let turn = 0; turn < count; turn += 1) {
+      await this.#world.rest(time);
+      await this.#drain();
+    }
   }
 
   async #drain(): Promise<void> {
@@ -207,16 +233,16 @@ class Run {
   /** No tier holds anything older than the last acknowledged invalidation; somebody who comes new gets nothing older either. */
   async #judge(): Promise<void> {
     const newcomer = this.#world.start(PROCESSES);
-    const { model, rows } = this.#world;
+    const { model, rows, weather } = this.#world;
     for (const instance of this.#world.living) {
       for (const [row, { name, peek }] of rows.entries()) {
         const value = peek(instance.process);
-        const floor = model.sharedFloor(row, false);
+        const floor = weather.fed > 0 ? (model.versions[row] as number) : model.sharedFloor(row, false);
         if (value !== undefined && value.version < floor)
           this.#world.break(
             `at rest, memory of ${instance.process} has version ${value.version} of ${name}, older than ${floor}`,
           );
-        this.#callers.get(instance, row);
+        this.#callers.get(instance, row, floor);
       }
       await this.#world.rest();
       await this.#drain();

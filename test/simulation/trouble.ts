@@ -119,11 +119,37 @@ export class Trouble {
     this.#forgotten();
   }
 
+  /** A feed hears nothing, or does again; its connection is cut; the database loses its place; its notes are lost, or no longer. */
+  feed(): void {
+    const { random, database, network, living } = this.#world;
+    const { losesNotes } = this.#world;
+    switch (random.weighted([6, 3, 0.4, losesNotes ? 8 : 0.4])) {
+      case 0: {
+        if (network.cuts > 0 && random.chance(0.5)) {
+          this.#world.tell(`no longer cut: ${JSON.stringify(network.mend())}`);
+          return;
+        }
+        const { process } = random.pick(living);
+        const loses = random.chance(0.5);
+        this.#world.tell(`${process} hears nothing of ${loses ? "what others invalidate" : "the database"}`);
+        return network.cut({ process, kinds: [loses ? "push" : "feed"], shard: undefined, loses });
+      }
+      case 1:
+        return database.cutOff();
+      case 2:
+        return database.loseSlot();
+      default:
+        this.#world.losesNotes = !losesNotes;
+        this.#world.tell(losesNotes ? "notes are kept" : "notes are lost");
+    }
+  }
+
   /** All of it ends. */
   end(): void {
     const { network, living, weather, random, dead } = this.#world;
     this.#world.tell("calm");
     this.#world.failing = false;
+    this.#world.losesNotes = false;
     network.mendAll();
     for (const { client } of living) client.heal();
     if (weather.crashes) for (const { process } of dead) if (random.chance(0.5)) this.restart(process);

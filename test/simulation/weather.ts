@@ -39,6 +39,8 @@ export interface Weather {
   readonly stale: number;
   /** Milliseconds after which memory that hears nothing is silent; 0 never. */
   readonly maxStaleness: number;
+  /** Milliseconds between two looks at the log by whoever hears nothing of it. */
+  readonly heartbeat: number;
   /** Some reads are strict. */
   readonly strict: boolean;
   /** Locks are taken. */
@@ -50,13 +52,17 @@ export interface Weather {
   readonly queue: number;
   /** Failures in a row that open the breaker: soon, or hardly ever. */
   readonly breakerFailures: number;
+  /** Milliseconds for which a feed of the source bounds what is served; 0: there is none, and writers invalidate themselves. */
+  readonly fed: number;
   /** Memory is looked at after every step. Looking judges and drops, which may hide what waits to be judged. */
   readonly watched: boolean;
   /** Times that trouble ends and everything is looked at. */
   readonly calms: number;
 }
 
-const QUICK = { request: 0, reply: 0, push: 0, source: 0 } as const;
+export const HEARTBEAT = 500;
+
+const QUICK = { request: 0, reply: 0, push: 0, source: 0, database: 0, feed: 0 } as const;
 const SLOW = [0, 0, 0.7, 0.95] as const;
 
 /** What one kind of trouble needs; the rest is fair. */
@@ -99,6 +105,25 @@ const NAMED: Readonly<Record<string, (random: Random) => Partial<Weather>>> = {
     calls: random.chance(0.3),
     partitions: random.chance(0.3),
   }),
+  feed: (random) => fed(random, fair(random), 1),
+  standby: (random) => ({
+    ...fed(random, fair(random), 1),
+    slow: QUICK,
+    rows: random.pick([1, 3]),
+    reads: 2,
+    writes: 0.5,
+    time: 1,
+    shards: 3,
+    reordered: false,
+    pushes: true,
+    calls: false,
+    partitions: random.chance(0.5),
+    crashes: false,
+    server: false,
+    heartbeat: 3_000,
+    fed: 300,
+    watched: true,
+  }),
   locks: (random) => ({ locks: true, time: 6, calls: random.chance(0.7), crashes: random.chance(0.5) }),
 };
 
@@ -107,7 +132,7 @@ export const WEATHERS: readonly string[] = ["mixed", ...Object.keys(NAMED)];
 
 /** @param name one of `WEATHERS`. */
 export function drawWeather(random: Random, name: string): Weather {
-  if (name === "mixed") return mixed(random);
+  if (name === "mixed") return fed(random, mixed(random), 0.1);
   return { ...fair(random), ...NAMED[name]?.(random) };
 }
 
@@ -118,6 +143,8 @@ function fair(random: Random): Weather {
       reply: random.pick(SLOW),
       push: random.pick(SLOW),
       source: random.pick(SLOW),
+      database: 0,
+      feed: 0,
     },
     rows: 0,
     stays: 0.25,
@@ -137,14 +164,40 @@ function fair(random: Random): Weather {
     source: random.chance(0.2),
     stale: random.pick([0, 0, 3_000]),
     maxStaleness: 0,
+    heartbeat: HEARTBEAT,
     strict: false,
     locks: false,
     leaseTtl: random.pick([2_000, 2_000, 300]),
     concurrency: 64,
     queue: 1_000,
     breakerFailures: random.pick([3, 1_000]),
+    fed: 0,
     watched: random.chance(0.5),
     calms: 1,
+  };
+}
+
+/**
+ * The same with a feed, as often as `share` says. A replica that lags behind may forget what the feed has told, which nothing
+ * bounds; and what is served because its load failed is as old as that allows.
+ */
+function fed(random: Random, weather: Weather, share: number): Weather {
+  if (!random.chance(share)) return weather;
+  const { slow, source, queue, stale } = weather;
+  return {
+    ...weather,
+    slow: { ...slow, database: random.pick(SLOW), feed: random.pick(SLOW) },
+    rows: random.pick([0, 1, 3]),
+    failover: false,
+    pushes: random.chance(0.8),
+    calls: random.chance(0.3),
+    partitions: random.chance(0.4),
+    crashes: random.chance(0.4),
+    server: random.chance(0.2),
+    shards: random.pick([1, 2, 3]),
+    skew: random.pick([0, 4_000]),
+    stale: source || queue < 100 ? 0 : stale,
+    fed: random.pick([100, 200]),
   };
 }
 

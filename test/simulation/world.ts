@@ -1,4 +1,7 @@
 import { FakeClock, SharedMemory } from "../../src/testing/index.js";
+import type { ChangeTarget } from "../../src/index.js";
+import { Database } from "./database.js";
+import { SimulatedFeed } from "./feed.js";
 import { Instance } from "./instance.js";
 import { Model } from "./model.js";
 import { Network, type Pending } from "./network.js";
@@ -9,6 +12,8 @@ import type { Weather } from "./weather.js";
 export const PROCESSES = 3;
 /** Milliseconds that every step takes: a server's clock has moved on whenever it is asked. */
 const TICK = 0.01;
+/** Milliseconds: sums of times are not exact. */
+const ROUNDING = 1e-6;
 /** Changes that a failover may lose. */
 export const REPLICA_LAG = 12;
 
@@ -26,6 +31,13 @@ export interface Tally {
   locks: number;
   crashes: number;
   failovers: number;
+  /** Events that came before their row was visible. */
+  early: number;
+  /** Times that a process began to read the slot; times that it had everything forgotten. */
+  takeovers: number;
+  forgets: number;
+  /** How long the oldest value that a fed reader got had been outdated when it was asked for, as a part of the bound. */
+  stalest: number;
 }
 
 /**
@@ -38,14 +50,30 @@ export class World {
   readonly clock: FakeClock = new FakeClock();
   readonly server: SharedMemory;
   readonly network: Network;
+  readonly database: Database;
   readonly model: Model;
   readonly rows: readonly Row[];
   readonly aims: readonly Aim[];
-  readonly tally: Tally = { steps: 0, reads: 0, loads: 0, writes: 0, locks: 0, crashes: 0, failovers: 0 };
+  readonly changeOf: (process: number, row: number, manner: number) => ChangeTarget;
+  readonly tally: Tally = {
+    steps: 0,
+    reads: 0,
+    loads: 0,
+    writes: 0,
+    locks: 0,
+    crashes: 0,
+    failovers: 0,
+    early: 0,
+    takeovers: 0,
+    forgets: 0,
+    stalest: 0,
+  };
   /** Loads of the source fail. */
   failing = false;
   /** A call has failed, or may have: from then on two processes may rightly load the same. */
   isTroubled = false;
+  /** What the feeds tell one another does not arrive. */
+  losesNotes = false;
   /** Rows that are asked for. */
   readonly #used: readonly number[];
   readonly #instances: Instance[] = [];
@@ -61,8 +89,10 @@ export class World {
     this.#story = recorded ? [JSON.stringify(weather)] : undefined;
     this.network = new Network(random, weather);
     this.server = new SharedMemory({ clock: this.clock, replicaLag: weather.failover ? REPLICA_LAG : 0 });
-    const { rows, aims } = rowsOf((process) => this.instance(process).cache);
+    const { rows, aims, changeOf } = rowsOf((process) => this.instance(process).cache);
     this.rows = rows;
+    this.changeOf = changeOf;
+    this.database = new Database(this, rows.length);
     const all = Array.from(rows.keys());
     this.#used = weather.rows === 0 ? all : Array.from({ length: weather.rows }, () => random.pick(all));
     this.aims = aims.filter((aim) => aim.rows.some((row) => this.#used.includes(row)));
@@ -103,6 +133,8 @@ export class World {
       weather: this.weather,
       schedule: (owner) => this.network.scheduleOf(owner),
       epoch: () => this.model.epoch,
+      // The newcomer has none: it gets whatever the shared tier has.
+      feed: (owner) => (this.weather.fed > 0 && process < PROCESSES ? new SimulatedFeed(this, owner) : undefined),
     });
     this.#instances[process] = instance;
     this.model.started(process);
@@ -112,6 +144,7 @@ export class World {
   kill(instance: Instance): void {
     instance.die();
     this.network.died(instance);
+    this.database.died(instance);
   }
 
   /** The newcomer goes again; it counts among the processes no more. */
@@ -161,6 +194,45 @@ export class World {
     );
   }
 
+  /**
+   * A feed has something invalidated: these rows, or everything. What was visible before binds once it is acknowledged.
+   *
+   * @returns whether it is.
+   */
+  promised(owner: Instance, rows: readonly number[] | undefined, publish: () => Promise<void>): Promise<boolean> {
+    const { model, clock } = this;
+    // Tags mean others, too.
+    model.touched.fill(true);
+    const claim = model.claim(owner, [...new Set(rows ?? this.rows.keys())], false);
+    const call = this.name();
+    this.tell(`${owner.process} has ${claim.rows.join()} at ${claim.versions.join()} invalidated → ${call}`);
+    return new Promise((resolve) => {
+      const settle = (isAcknowledged: boolean): void => {
+        this.tell(`${call} is ${isAcknowledged ? "" : "not "}acknowledged`);
+        model.settle(claim, isAcknowledged, clock.now());
+        resolve(isAcknowledged);
+      };
+      this.follow(
+        owner,
+        publish(),
+        () => settle(true),
+        (error) => {
+          const { code } = error as { code?: unknown };
+          if (code !== "ERR_CACHE_TIER") this.break(`${call} failed: ${String(error)}`);
+          settle(false);
+        },
+      );
+    });
+  }
+
+  /** Somebody who asked at that time, or memory that is looked at then, has a version of a row. */
+  served(row: number, version: number, time: number): void {
+    const { fed } = this.weather;
+    if (fed === 0) return;
+    const { tally, database } = this;
+    tally.stalest = Math.max(tally.stalest, database.staleness(row, version, time) / fed);
+  }
+
   /** Resolves when chance says so. */
   later(owner: Instance, name: string): Promise<void> {
     return new Promise((resolve) => {
@@ -192,10 +264,12 @@ export class World {
 
   /** The oldest version of the row that a reader in this process may be given from memory now. */
   memoryFloor(process: number, row: number, mayBeStale: boolean): number {
-    const { maxStaleness } = this.weather;
-    const own = this.model.floor(process, row, mayBeStale);
-    if (maxStaleness === 0) return own;
-    return Math.max(own, this.model.floorBefore(this.clock.now() - maxStaleness, row, mayBeStale));
+    const { maxStaleness, fed } = this.weather;
+    const now = this.clock.now();
+    let floor = this.model.floor(process, row, mayBeStale);
+    if (maxStaleness > 0) floor = Math.max(floor, this.model.floorBefore(now - maxStaleness, row, mayBeStale));
+    if (fed > 0 && process < PROCESSES) floor = Math.max(floor, this.database.versionBefore(now - fed - ROUNDING, row));
+    return floor;
   }
 
   #look({ process }: Instance): void {
@@ -203,6 +277,7 @@ export class World {
       const value = peek(process);
       if (value === undefined) continue;
       const floor = this.memoryFloor(process, row, false);
+      this.served(row, value.version, this.clock.now());
       if (value.row !== name) this.break(`memory of ${process} has ${JSON.stringify(value)} under ${name}`);
       else if (value.version < floor)
         this.break(`memory of ${process} has version ${value.version} of ${name}, older than ${floor}`);

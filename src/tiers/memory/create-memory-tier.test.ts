@@ -24,7 +24,7 @@ function setup(options: Partial<MemoryTierOptions<unknown>> = {}): {
     maxEntryBytes: 1000,
     clock,
     random: seededRandom(1),
-    onRemove: (...notice) => gone.push(notice),
+    onRemove: (key, value, cause) => gone.push([key, value, cause]),
     ...options,
   });
   return { tier, clock, gone };

@@ -1,11 +1,14 @@
 import type { Clock } from "../../clock.js";
 import { Alarm } from "./alarm.js";
-import { hashKey } from "./hash-key.js";
+import { Deadlines } from "./deadlines.js";
+import { createKeyHash, type KeyHash } from "./hash-key.js";
+import { KeyFamily } from "./key-family.js";
+import { KeyTable } from "./key-table.js";
 import { MOST_ENTRIES, toBytes, toCount } from "./limits.js";
 import type { MemoryTier, MemoryTierStats, RemovalCause } from "./memory-tier.js";
 import type { EvictionPolicy, PolicyFactory } from "./policy.js";
-import { TimerWheel } from "./timer-wheel.js";
 import { createWTinyLfu } from "./w-tiny-lfu.js";
+import { Weights } from "./weights.js";
 
 export interface MemoryTierOptions<V> {
   /** Most entries: an integer of 1 or more. */
@@ -17,13 +20,20 @@ export interface MemoryTierOptions<V> {
   readonly clock: Clock;
   /** Source of chance, in [0, 1). @default Math.random */
   readonly random?: (() => number) | undefined;
-  /** Told of every value that left, once each, when the tier is consistent again: it may use the tier. It must not throw. */
-  readonly onRemove?: ((key: string, value: V, cause: RemovalCause) => void) | undefined;
+  /** How keys are hashed. @default by a seed drawn from `random` */
+  readonly hash?: KeyHash | undefined;
+  /**
+   * Told of every value that left, once each, when the tier is consistent again: it may use the tier. It must not throw.
+   * `hash` is the key's.
+   */
+  readonly onRemove?: ((key: string, value: V, cause: RemovalCause, hash: number) => void) | undefined;
   /**
    * Told of one use in so many; its answer, an integer of 1 or more, says which the next one is: 1 for the very next. It
    * must neither throw nor use the tier.
    */
   readonly onSample?: ((key: string) => number) | undefined;
+  /** Whether to estimate what another capacity would hit (`MemoryTierStats.curve`). @default true */
+  readonly curve?: boolean | undefined;
   /** @default createWTinyLfu */
   readonly policy?: PolicyFactory | undefined;
 }
@@ -33,7 +43,8 @@ const RING = 64;
 const FEWEST_SLOTS = 16;
 /** Expired entries removed in one go, so that a million that expire together do not hold up the process. */
 const MOST_EXPIRED = 4096;
-const MOST_UINT32 = 2 ** 32 - 1;
+/** Places for notices that are kept from one call to the next. */
+const MOST_NOTICES = 64;
 /** Pinned entries have this share of the tier at the most, of its entries and of its bytes. */
 const PINNED_SHARE = 1 / 8;
 const NOTHING_PINNED: ReadonlyMap<string, number> = new Map();
@@ -54,15 +65,16 @@ interface Notice<V> {
   readonly key: string;
   readonly value: V;
   readonly cause: RemovalCause;
+  readonly hash: number;
 }
 
 /**
- * One Map from key to slot; all else about an entry is in arrays at its slot (the layout of lru-cache), which costs a
- * fraction of an object per entry and gives the garbage collector nothing to trace. Arrays double up to
+ * One table from key to slot (`KeyTable`); all else about an entry is in arrays at its slot (the layout of lru-cache), which
+ * costs a fraction of an object per entry and gives the garbage collector nothing to trace. Arrays double up to
  * `maxEntries`; the slots of removed entries are used again, chained through their weights.
  *
  * Between any two public calls:
- *  1. a slot below `#top` either is in the Map, the policy and, with a deadline, the wheel; or in the free chain;
+ *  1. a slot below `#top` either is in the table, the policy and, with a deadline, `Deadlines`; or in the free chain;
  *  2. at most `maxEntries` entries and `maxBytes` bytes are held;
  *  3. `#noted` uses in `#ring` are unknown to the policy; every slot among them is stored still, because whatever
  *     adds or removes an entry tells the policy first.
@@ -75,11 +87,10 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   readonly #maxBytes: number;
   readonly #maxEntryBytes: number;
   readonly #clock: Clock;
-  readonly #seed: number;
-  readonly #onRemove: ((key: string, value: V, cause: RemovalCause) => void) | undefined;
+  readonly #onRemove: ((key: string, value: V, cause: RemovalCause, hash: number) => void) | undefined;
   readonly #onSample: ((key: string) => number) | undefined;
   readonly #policy: EvictionPolicy;
-  readonly #wheel: TimerWheel;
+  readonly #deadlines = new Deadlines();
   readonly #alarm: Alarm;
   readonly #ring = new Uint32Array(RING);
   #noted = 0;
@@ -88,16 +99,17 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   /** Keys with their rank. */
   #pinned = NOTHING_PINNED;
 
-  #index = new Map<string, number>();
-  #keys: (string | undefined)[] = [];
-  #values: (V | undefined)[] = [];
-  #weights: Uint32Array | Float64Array;
+  readonly #hash: KeyHash;
+  readonly #table: KeyTable<V>;
+  readonly #weights: Weights;
   #top = 0;
   /** First free slot + 1, 0 for none; a free slot's weight is the next one likewise. */
   #free = 0;
   #bytes = 0;
 
-  #notices: Notice<V>[] = [];
+  /** The first `#untold` are to be told; the array stays, for allocating it anew would cost each entry that leaves. */
+  #notices: (Notice<V> | undefined)[] = [];
+  #untold = 0;
   #delivering = false;
   #closed = false;
   #evicted = 0;
@@ -110,52 +122,66 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     this.#maxBytes = toBytes(options.maxBytes, "maxBytes");
     this.#maxEntryBytes = Math.min(toBytes(options.maxEntryBytes, "maxEntryBytes"), this.#maxBytes);
     this.#clock = options.clock;
-    this.#seed = Math.floor(random() * 2 ** 32);
+    this.#hash = options.hash ?? createKeyHash(random);
+    this.#table = new KeyTable(this.#hash);
     this.#onRemove = options.onRemove;
     this.#onSample = options.onSample;
-    this.#weights = this.#newWeights(0);
-    this.#wheel = new TimerWheel(this.#clock.now());
+    this.#weights = new Weights(this.#maxEntryBytes);
     this.#alarm = new Alarm(this.#clock, () => this.#ringing());
     this.#policy = (options.policy ?? createWTinyLfu)({
       maxEntries: this.#maxEntries,
       maxBytes: this.#maxBytes,
-      weightOf: (slot) => this.#weights[slot] as number,
+      curve: options.curve,
+      weights: this.#weights,
       random,
     });
   }
 
   get(key: string, now?: number): V | undefined {
-    const slot = this.#index.get(key);
-    if (slot === undefined) return undefined;
-    const deadline = this.#wheel.deadlineOf(slot);
+    const slot = this.#slotOf(key);
+    if (slot === -1) return undefined;
+    const deadline = this.#deadlines.of(slot);
     if (deadline !== Number.POSITIVE_INFINITY && deadline <= (now ?? this.#clock.now())) {
       this.#remove(slot, "expired");
       this.#deliver();
       return undefined;
     }
-    this.#ring[this.#noted] = slot;
-    this.#noted += 1;
-    if (this.#noted === RING) this.#tellUses();
-    return this.#values[slot];
+    return this.#used(slot);
+  }
+
+  find(key: string): V | undefined {
+    const slot = this.#slotOf(key);
+    return slot === -1 ? undefined : this.#used(slot);
+  }
+
+  family(head: string, tail: string): KeyFamily {
+    return new KeyFamily(this.#hash, head, tail);
+  }
+
+  findIn(family: KeyFamily, end: number): V | undefined {
+    const length = family.close(end);
+    const slot = this.#table.findUnits(family.units, length, family.hashTo(length));
+    return slot === -1 ? undefined : this.#used(slot);
   }
 
   peek(key: string): V | undefined {
-    const slot = this.#index.get(key);
-    return slot === undefined || this.#isOver(slot) ? undefined : this.#values[slot];
+    const slot = this.#slotOf(key);
+    return slot === -1 || this.#isOver(slot) ? undefined : this.#table.valueAt(slot);
   }
 
   set(key: string, value: V, weight: number, expiresAt: number): boolean {
     if (this.#closed) return false;
-    const stored = this.#store(key, value, Math.ceil(weight), expiresAt);
+    // Rounded, a little less than nothing would be nothing.
+    const stored = this.#store(key, value, weight < 0 ? Number.NaN : Math.ceil(weight), expiresAt);
     this.#deliver();
     return stored;
   }
 
   touch(key: string, expiresAt: number): boolean {
-    const slot = this.#index.get(key);
-    if (slot === undefined) return false;
+    const slot = this.#slotOf(key);
+    if (slot === -1) return false;
     const now = this.#clock.now();
-    const stored = this.#wheel.deadlineOf(slot) > now;
+    const stored = this.#deadlines.of(slot) > now;
     if (stored && expiresAt > now) this.#schedule(slot, expiresAt, now);
     else this.#remove(slot, "expired");
     this.#deliver();
@@ -163,8 +189,8 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   }
 
   delete(key: string): boolean {
-    const slot = this.#index.get(key);
-    if (slot === undefined) return false;
+    const slot = this.#slotOf(key);
+    if (slot === -1) return false;
     const stored = !this.#isOver(slot);
     this.#remove(slot, stored ? "deleted" : "expired");
     this.#deliver();
@@ -177,30 +203,30 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   }
 
   isPinned(key: string): boolean {
-    const slot = this.#index.get(key);
-    return slot !== undefined && !this.#isOver(slot) && this.#isSpared(slot);
+    const slot = this.#slotOf(key);
+    return slot !== -1 && !this.#isOver(slot) && this.#isSpared(slot);
   }
 
   clear(): void {
     for (let slot = 0; slot < this.#top; slot += 1) {
-      if (this.#keys[slot] !== undefined) this.#remove(slot, this.#isOver(slot) ? "expired" : "deleted");
+      if (this.#table.keyAt(slot) !== undefined) this.#remove(slot, this.#isOver(slot) ? "expired" : "deleted");
     }
     this.#reset();
     this.#policy.resize(0);
     this.#deliver();
   }
 
-  /** By slot and not by the Map, whose iterator would never end for a caller who deletes and sets as it goes. */
+  /** By slot, so that it ends for a caller who deletes and sets as it goes. */
   *entries(): IterableIterator<[key: string, value: V]> {
     const top = this.#top;
     for (let slot = 0; slot < top; slot += 1) {
-      const key = this.#keys[slot];
-      if (key !== undefined && !this.#isOver(slot)) yield [key, this.#values[slot] as V];
+      const key = this.#table.keyAt(slot);
+      if (key !== undefined && !this.#isOver(slot)) yield [key, this.#table.valueAt(slot)];
     }
   }
 
   get size(): number {
-    return this.#index.size;
+    return this.#table.size;
   }
 
   get bytes(): number {
@@ -208,21 +234,24 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   }
 
   stats(): MemoryTierStats {
+    const policy = this.#policy.stats;
     return {
-      entries: this.#index.size,
+      entries: this.#table.size,
       bytes: this.#bytes,
       maxEntries: this.#maxEntries,
       maxBytes: this.#maxBytes,
       evicted: this.#evicted,
       expired: this.#expired,
       refused: this.#refused,
-      windowShare: this.#policy.stats.windowShare,
+      windowShare: policy.windowShare,
+      curve: policy.curve?.() ?? [],
     };
   }
 
   close(): void {
     this.#closed = true;
     this.#notices = [];
+    this.#untold = 0;
     this.#noted = 0;
     this.#pinned = NOTHING_PINNED;
     this.#reset();
@@ -230,42 +259,60 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
 
   #store(key: string, value: V, weight: number, expiresAt: number): boolean {
     // Without deadlines nothing needs the time.
-    const timeless = expiresAt === Number.POSITIVE_INFINITY && this.#wheel.size === 0;
+    const timeless = expiresAt === Number.POSITIVE_INFINITY && this.#deadlines.size === 0;
     const now = timeless ? Number.NEGATIVE_INFINITY : this.#sweep();
     this.#tellUses();
-    let slot = this.#index.get(key);
-    if (slot !== undefined && this.#wheel.deadlineOf(slot) <= now) {
+    const hash = this.#table.hashOf(key);
+    if (this.#evicted > 0) this.#prepare(hash);
+    let slot = this.#table.find(key, hash);
+    if (slot !== -1 && this.#deadlines.isDue(slot, now)) {
       this.#remove(slot, "expired");
-      slot = undefined;
+      slot = -1;
     }
     const fits = weight >= 0 && weight <= this.#maxEntryBytes;
     if (!fits || !(expiresAt > now)) {
-      if (slot !== undefined) this.#remove(slot, "replaced");
-      this.#gone(key, value, fits ? "expired" : "refused");
+      if (slot !== -1) this.#remove(slot, "replaced");
+      this.#gone(key, value, fits ? "expired" : "refused", hash);
       return false;
     }
-    if (slot === undefined) slot = this.#add(key, value, weight);
+    if (slot === -1) slot = this.#add(key, hash, value, weight);
     else this.#replace(slot, value, weight);
     this.#schedule(slot, expiresAt, now);
     return this.#makeRoom(slot, now);
   }
 
-  #add(key: string, value: V, weight: number): number {
+  #slotOf(key: string): number {
+    return this.#table.find(key, this.#table.hashOf(key));
+  }
+
+  #used(slot: number): V {
+    this.#ring[this.#noted] = slot;
+    this.#noted += 1;
+    if (this.#noted === RING) this.#tellUses();
+    return this.#table.valueAt(slot);
+  }
+
+  #add(key: string, hash: number, value: V, weight: number): number {
     const slot = this.#takeSlot();
-    this.#index.set(key, slot);
-    this.#keys[slot] = key;
-    this.#values[slot] = value;
-    this.#weights[slot] = weight;
+    this.#table.add(slot, key, hash, value);
+    this.#weights.set(slot, weight);
     this.#bytes += weight;
-    this.#policy.onAdd(slot, hashKey(key, this.#seed));
+    this.#policy.onAdd(slot, hash >>> 2);
     return slot;
   }
 
+  /** In a full cache a key that is set is a new one most of the time. */
+  #prepare(hash: number): void {
+    const victim = this.#policy.prepare?.(hash >>> 2) ?? -1;
+    this.#table.fetch(hash, victim);
+  }
+
   #replace(slot: number, value: V, weight: number): void {
-    const previousWeight = this.#weights[slot] as number;
-    this.#gone(this.#keys[slot] as string, this.#values[slot] as V, "replaced");
-    this.#values[slot] = value;
-    this.#weights[slot] = weight;
+    const previousWeight = this.#weights.of(slot);
+    const table = this.#table;
+    this.#gone(table.keyAt(slot) as string, table.valueAt(slot), "replaced", table.hashAt(slot));
+    this.#table.setValue(slot, value);
+    this.#weights.set(slot, weight);
     this.#bytes += weight - previousWeight;
     this.#policy.onReplace(slot, previousWeight);
   }
@@ -279,16 +326,16 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   #makeRoom(newcomer: number, now: number): boolean {
     let stored = true;
     let spares = this.#pinned.size;
-    while (this.#index.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
+    while (this.#table.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       const victim = this.#policy.nextVictim();
-      if (spares > 0 && this.#wheel.deadlineOf(victim) > now && this.#isSpared(victim)) {
+      if (spares > 0 && !this.#deadlines.isDue(victim, now) && this.#isSpared(victim)) {
         spares -= 1;
         this.#policy.onSpare(victim);
       } else if (victim === newcomer) {
         stored = false;
         this.#remove(victim, "refused");
       } else {
-        this.#remove(victim, this.#wheel.deadlineOf(victim) <= now ? "expired" : "evicted");
+        this.#remove(victim, this.#deadlines.isDue(victim, now) ? "expired" : "evicted");
       }
     }
     return stored;
@@ -296,69 +343,74 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
 
   /** Pinned, and with those pinned before it not more than the pinned may weigh: the first ones have the room. */
   #isSpared(slot: number): boolean {
-    const rank = this.#pinned.get(this.#keys[slot] as string);
+    const rank = this.#pinned.get(this.#table.keyAt(slot) as string);
     if (rank === undefined) return false;
-    let bytes = this.#weights[slot] as number;
+    let bytes = this.#weights.of(slot);
     for (const [key, other] of this.#pinned) {
       if (other === rank) break;
-      const before = this.#index.get(key);
-      if (before !== undefined) bytes += this.#weights[before] as number;
+      const before = this.#slotOf(key);
+      if (before !== -1) bytes += this.#weights.of(before);
     }
     return bytes <= this.#maxBytes * PINNED_SHARE;
   }
 
   #schedule(slot: number, expiresAt: number, now: number): void {
-    this.#wheel.schedule(slot, expiresAt);
+    this.#deadlines.set(slot, expiresAt);
     this.#setAlarm(now);
   }
 
   #setAlarm(now: number): void {
-    if (this.#wheel.size === 0) this.#alarm.cancel();
-    else this.#alarm.atLatest(this.#wheel.nextTime, now);
+    if (this.#deadlines.size === 0) this.#alarm.cancel();
+    else this.#alarm.atLatest(this.#deadlines.nextTime, now);
   }
 
   #remove(slot: number, cause: RemovalCause): void {
     this.#tellUses();
-    const key = this.#keys[slot] as string;
-    const value = this.#values[slot] as V;
-    this.#index.delete(key);
+    const key = this.#table.keyAt(slot) as string;
+    const value = this.#table.valueAt(slot);
+    const hash = this.#table.hashAt(slot);
+    this.#table.remove(slot);
     this.#policy.onRemove(slot);
-    this.#wheel.remove(slot);
-    if (this.#wheel.size === 0) this.#alarm.cancel();
-    this.#keys[slot] = undefined;
-    this.#values[slot] = undefined;
-    this.#bytes -= this.#weights[slot] as number;
-    this.#weights[slot] = this.#free;
+    this.#deadlines.remove(slot);
+    if (this.#deadlines.size === 0) this.#alarm.cancel();
+    this.#bytes -= this.#weights.of(slot);
+    this.#weights.set(slot, this.#free);
     this.#free = slot + 1;
-    this.#gone(key, value, cause);
+    this.#gone(key, value, cause, hash);
   }
 
-  #gone(key: string, value: V, cause: RemovalCause): void {
+  #gone(key: string, value: V, cause: RemovalCause, hash: number): void {
     if (cause === "evicted") this.#evicted += 1;
     else if (cause === "expired") this.#expired += 1;
     else if (cause === "refused") this.#refused += 1;
-    if (this.#onRemove !== undefined) this.#notices.push({ key, value, cause });
+    if (this.#onRemove === undefined) return;
+    this.#notices[this.#untold] = { key, value, cause, hash };
+    this.#untold += 1;
   }
 
   /** A listener may change the tier and so lengthen the queue; the outermost call empties it. */
   #deliver(): void {
-    if (this.#delivering || this.#notices.length === 0) return;
+    if (this.#delivering || this.#untold === 0) return;
     this.#delivering = true;
     let at = 0;
     try {
-      for (; at < this.#notices.length; at += 1) {
+      while (at < this.#untold) {
         const notice = this.#notices[at] as Notice<V>;
-        this.#onRemove?.(notice.key, notice.value, notice.cause);
+        this.#notices[at] = undefined;
+        at += 1;
+        this.#onRemove?.(notice.key, notice.value, notice.cause, notice.hash);
       }
     } finally {
       // After a listener threw, those not told yet are told by the next call.
-      this.#notices = this.#notices.slice(at + 1);
+      if (at < this.#untold || this.#notices.length > MOST_NOTICES)
+        this.#notices = this.#notices.slice(at, this.#untold);
+      this.#untold = Math.max(0, this.#untold - at);
       this.#delivering = false;
     }
   }
 
   #isOver(slot: number): boolean {
-    const deadline = this.#wheel.deadlineOf(slot);
+    const deadline = this.#deadlines.of(slot);
     return deadline !== Number.POSITIVE_INFINITY && deadline <= this.#clock.now();
   }
 
@@ -372,14 +424,14 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
 
   #sample(count: number, onSample: (key: string) => number): void {
     let at = this.#unsampled;
-    while (at < count) at += onSample(this.#keys[this.#ring[at] as number] as string);
+    while (at < count) at += onSample(this.#table.keyAt(this.#ring[at] as number) as string);
     this.#unsampled = at - count;
   }
 
   /** Removes what is due, and answers with the time. */
   #sweep(): number {
-    const now = this.#clock.now();
-    this.#wheel.advance(now, MOST_EXPIRED, this.#expire);
+    const now = this.#clock.recent();
+    this.#deadlines.advance(now, MOST_EXPIRED, this.#expire);
     return now;
   }
 
@@ -393,38 +445,28 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   #takeSlot(): number {
     if (this.#free !== 0) {
       const slot = this.#free - 1;
-      this.#free = this.#weights[slot] as number;
+      this.#free = this.#weights.of(slot);
       return slot;
     }
-    if (this.#top === this.#weights.length) this.#grow();
+    if (this.#top === this.#weights.slots) this.#grow();
     this.#top += 1;
     return this.#top - 1;
   }
 
   /** One slot more than entries allowed: a newcomer is stored before its victim leaves. */
   #grow(): void {
-    const slots = Math.min(Math.max(FEWEST_SLOTS, 2 * this.#weights.length), this.#maxEntries + 1);
-    const weights = this.#newWeights(slots);
-    weights.set(this.#weights);
-    this.#weights = weights;
-    // Set at once to what is needed: grown by one, they would each time get half as much again.
-    this.#keys.length = slots;
-    this.#values.length = slots;
-    this.#wheel.resize(slots);
+    const slots = Math.min(Math.max(FEWEST_SLOTS, 2 * this.#weights.slots), this.#maxEntries + 1);
+    this.#weights.resize(slots);
+    this.#table.resize(slots);
+    this.#deadlines.resize(slots);
     this.#policy.resize(slots);
-  }
-
-  #newWeights(slots: number): Uint32Array | Float64Array {
-    return this.#maxEntryBytes <= MOST_UINT32 ? new Uint32Array(slots) : new Float64Array(slots);
   }
 
   #reset(): void {
     this.#alarm.cancel();
-    this.#wheel.clear();
-    this.#index = new Map();
-    this.#keys = [];
-    this.#values = [];
-    this.#weights = this.#newWeights(0);
+    this.#deadlines.clear();
+    this.#table.clear();
+    this.#weights.resize(0);
     this.#top = 0;
     this.#free = 0;
     this.#bytes = 0;

@@ -63,6 +63,11 @@ export class FrequencySketch {
     return least;
   }
 
+  /** Any part of what `frequency` and `increment` read. */
+  fetch(hash: number): number {
+    return this.#table[(hash & this.#blockMask) * BLOCK_WORDS] as number;
+  }
+
   increment(hash: number): void {
     const table = this.#table;
     const block = (hash & this.#blockMask) * BLOCK_WORDS;

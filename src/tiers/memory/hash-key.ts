@@ -18,9 +18,14 @@ export function hashKey(key: string, seed: number): number {
     hash = mix(key, 0, END, hash, multiplier);
     hash = mix(key, length - END, length, hash, multiplier);
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return finish(hash) >>> 2;
+}
+
+/** Has every bit depend on all of the state (the last step of MurmurHash3). */
+function finish(state: number): number {
+  let hash = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 2;
+  return hash ^ (hash >>> 16);
 }
 
 function mix(key: string, from: number, to: number, start: number, multiplier: number): number {
@@ -30,4 +35,47 @@ function mix(key: string, from: number, to: number, start: number, multiplier: n
     hash ^= hash >>> 15;
   }
   return hash;
+}
+
+/** A hash that nobody can predict. */
+export function createKeyHash(random: () => number): KeyHash {
+  return new KeyHash(Math.floor(random() * 2 ** 32));
+}
+
+/**
+ * 32 bits of a key, of every unit of it: for a table in which keys that share a hash cost each other time, so that nobody
+ * may be able to choose such keys. Each step is a bijection of the state, and what a unit does to its upper half depends
+ * on the secret multiplier; a unit has 16 bits and cannot take that back.
+ *
+ * It may be computed piece by piece: `state` stands for the text before.
+ */
+export class KeyHash {
+  /** The state before any text. */
+  readonly start: number;
+  readonly #multiplier: number;
+
+  constructor(seed: number) {
+    this.#multiplier = Math.imul(seed ^ 0x5bd1e995, 0x9e3779b1) | 1;
+    this.start = Math.imul(seed ^ 0x2545f491, 0x9e3779b1);
+  }
+
+  of(key: string): number {
+    return finish(mix(key, 0, key.length, this.start, this.#multiplier));
+  }
+
+  /** The state after `text`. */
+  after(text: string): number {
+    return mix(text, 0, text.length, this.start, this.#multiplier);
+  }
+
+  /** The hash of the text that `state` stands for, followed by these units. */
+  ofUnits(state: number, units: Uint16Array, from: number, to: number): number {
+    const multiplier = this.#multiplier;
+    let hash = state;
+    for (let i = from; i < to; i += 1) {
+      hash = Math.imul(hash ^ (units[i] as number), multiplier);
+      hash ^= hash >>> 15;
+    }
+    return finish(hash);
+  }
 }

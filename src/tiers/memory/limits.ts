@@ -2,7 +2,7 @@ import { CacheError } from "../../errors.js";
 
 const UNITS: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
 
-/** More entries than this do not fit a JavaScript Map, which ends at 2^24 with those being replaced. */
+/** The table names slots by 24 bits. */
 export const MOST_ENTRIES = 16_000_000;
 
 /** @throws CacheError `ERR_CACHE_OPTION` unless it is an integer from 1 to `most`. */

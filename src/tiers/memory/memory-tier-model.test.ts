@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import { ManualClock, seededRandom } from "../../../test/support/manual-clock.js";
 import { createMemoryTier } from "./create-memory-tier.js";
+import type { KeyFamily } from "./key-family.js";
 import { createLru } from "./lru.js";
 import type { MemoryTier, RemovalCause } from "./memory-tier.js";
 import type { PolicyFactory } from "./policy.js";
@@ -20,6 +21,7 @@ class Ledger {
   readonly held = new Map<number, { key: string; weight: number; deadline: number }>();
   readonly clock = new ManualClock();
   readonly tier: MemoryTier<number>;
+  readonly family: KeyFamily;
   /** Operations the listener carries out, one per notice. */
   readonly #nested: Operation[];
   readonly #bounds: Bounds;
@@ -37,8 +39,9 @@ class Ledger {
     this.tier = createMemoryTier<number>({
       ...options,
       clock: this.clock,
-      onRemove: (...notice) => this.#left(...notice),
+      onRemove: (key, value, cause) => this.#left(key, value, cause),
     });
+    this.family = this.tier.family("k", "");
   }
 
   run({ kind, key, weight, ms }: Operation): void {
@@ -53,6 +56,14 @@ class Ledger {
       const stored = this.tier.set(key, value, weight, now + ms);
       if (this.#depth === 1 && this.#alone) assert.equal(stored, this.held.has(value));
       if (weight > 60 || !(ms > 0)) assert.equal(stored, false);
+    } else if (kind === "find") {
+      this.#allowed = new Set();
+      const found = this.tier.find(key);
+      // Also one whose time is over, and of nothing that has left.
+      if (this.#depth === 1) assert(found === undefined ? live === undefined : this.held.get(found)?.key === key);
+      const { family } = this;
+      family.units[family.from] = key.charCodeAt(1);
+      assert.equal(this.tier.findIn(family, family.from + 1), found);
     } else if (kind === "get" || kind === "peek") {
       this.#allowed = new Set(["expired"]);
       const value = this.tier[kind](key);
@@ -131,7 +142,7 @@ const BOUNDS: readonly Bounds[] = [
 ];
 
 interface Operation {
-  kind: "set" | "get" | "peek" | "touch" | "delete" | "clear" | "pin" | "advance" | "step";
+  kind: "set" | "get" | "find" | "peek" | "touch" | "delete" | "clear" | "pin" | "advance" | "step";
   key: string;
   weight: number;
   ms: number;
@@ -143,7 +154,7 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.oneof(
     { weight: 8, arbitrary: fc.constant("set" as const) },
     { weight: 5, arbitrary: fc.constant("get" as const) },
-    { weight: 6, arbitrary: fc.constantFrom("peek", "touch", "delete", "pin", "advance", "step") },
+    { weight: 6, arbitrary: fc.constantFrom("peek", "find", "touch", "delete", "pin", "advance", "step") },
     { weight: 1, arbitrary: fc.constant("clear" as const) },
   ),
   key: fc.constantFrom(...KEYS),

@@ -1,3 +1,6 @@
+import type { CurvePoint } from "./policy.js";
+import type { KeyFamily } from "./key-family.js";
+
 /** Why an entry left the memory tier. */
 export type RemovalCause =
   /** The policy made room. */
@@ -12,7 +15,7 @@ export type RemovalCause =
   | "refused";
 
 /**
- * The in-process tier: a bounded map from key to anything, with an eviction policy and a timer wheel.
+ * The in-process tier: a bounded map from key to anything, with an eviction policy and one timer.
  *
  * It knows nothing of tags, freshness or other processes. `weight` is bytes (key included); `expiresAt` is on the
  * tier's clock (`Clock.now()`), Infinity for never: from that moment the entry is gone for `get` and `peek`,
@@ -25,6 +28,12 @@ export interface MemoryTier<V = unknown> {
    * @param now the clock's time, from a caller that has just read it: a second reading would be a third of a hit.
    */
   get(key: string, now?: number): V | undefined;
+  /** As `get`, for a caller who judges the time: also a value whose time is over, if it has not left yet. */
+  find(key: string): V | undefined;
+  /** Keys with this beginning and end, to be looked up by what is between. */
+  family(head: string, tail: string): KeyFamily;
+  /** As `find`, of the key whose middle has been written into the family's `units`, up to `end`. */
+  findIn(family: KeyFamily, end: number): V | undefined;
   /** The value; the policy does not notice. */
   peek(key: string): V | undefined;
   /** @returns whether it is stored: false when it was refused (then nothing is stored under the key, an older value neither). */
@@ -64,4 +73,9 @@ export interface MemoryTierStats {
   readonly refused: number;
   /** Share of the capacity that is the policy's window, 0 to 1. */
   readonly windowShare: number;
+  /**
+   * What a quarter, half, twice and four times the capacity would hit, and today's between them: an estimate from a sample of the
+   * keys. Empty when not enough was seen.
+   */
+  readonly curve: readonly CurvePoint[];
 }

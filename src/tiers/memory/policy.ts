@@ -4,15 +4,34 @@ export interface PolicyContext {
   readonly maxEntries: number;
   /** Most bytes the tier keeps. */
   readonly maxBytes: number;
-  /** Bytes of the entry in a slot. */
-  weightOf(slot: number): number;
+  /** Whether to tell what another capacity would hit. @default true */
+  readonly curve?: boolean | undefined;
+  readonly weights: WeightsBySlot;
   /** Source of chance, in [0, 1). */
   random(): number;
+}
+
+export interface WeightsBySlot {
+  /** Bytes of the entry in a slot. */
+  of(slot: number): number;
+}
+
+/** What a tier of another size would hit. */
+export interface CurvePoint {
+  /** Share of today's capacity: 1 is today's. */
+  readonly capacity: number;
+  /** Hits of all requests of late, 0 to 1. */
+  readonly hitRatio: number;
 }
 
 export interface PolicyStats {
   /** Share of the capacity kept for newcomers, 0 to 1; 0 for a policy without a window. */
   readonly windowShare: number;
+  /**
+   * What a quarter, half, twice and four times the capacity would hit, and today's between them, in ascending order;
+   * empty when not enough was seen, or when the policy does not tell.
+   */
+  curve?(): readonly CurvePoint[];
 }
 
 /**
@@ -28,11 +47,17 @@ export interface EvictionPolicy {
    * @param hash 30 seeded bits of the key, the same for the same key each time it returns.
    */
   onAdd(slot: number, hash: number): void;
+  /**
+   * An entry with this hash is coming, and will cost another its place: memory that both will need is fetched, all at once.
+   *
+   * @returns the slot that is likely to be the victim, -1 for none; nothing is promised.
+   */
+  prepare?(hash: number): number;
   /** Reads that found their entry: the first `count` of `slots`, oldest first. */
   onUse(slots: Uint32Array, count: number): void;
-  /** The entry took another value, which is also a use; `weightOf` tells the new weight already. */
+  /** The entry took another value, which is also a use; `weights` tell the new weight already. */
   onReplace(slot: number, previousWeight: number): void;
-  /** The entry is leaving, for whatever cause; `weightOf` still tells its weight. */
+  /** The entry is leaving, for whatever cause; `weights` still tell its weight. */
   onRemove(slot: number): void;
   /** The entry to remove next, asked only while the tier holds one and is over a bound; `onRemove` or `onSpare` follows before anything else. */
   nextVictim(): number;

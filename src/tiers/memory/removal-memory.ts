@@ -1,4 +1,5 @@
 import type { MissReason } from "../../events.js";
+import type { KeyHash } from "./hash-key.js";
 
 const REASONS: readonly (MissReason | undefined)[] = [
   undefined,
@@ -19,27 +20,26 @@ const SLOTS = 1 << 14;
  * about 2^15 that falls on a taken slot may be told the reason of another key.
  */
 export class RemovalMemory {
-  readonly #slots = new Uint32Array(SLOTS);
+  readonly #hash: KeyHash;
+  readonly #slots = new Int32Array(SLOTS);
+
+  constructor(hash: KeyHash) {
+    this.#hash = hash;
+  }
 
   note(key: string, reason: MissReason): void {
+    this.noteHash(this.#hash.of(key), reason);
+  }
+
+  /** As `note`, of the key with this hash. */
+  noteHash(hash: number, reason: MissReason): void {
     const code = REASONS.indexOf(reason);
-    if (code <= 0) return;
-    const hash = hashOf(key);
-    this.#slots[hash % SLOTS] = ((hash & ~CODE) | code) >>> 0;
+    if (code > 0) this.#slots[hash & (SLOTS - 1)] = (hash & ~CODE) | code;
   }
 
   reason(key: string): MissReason | undefined {
-    const hash = hashOf(key);
-    const slot = this.#slots[hash % SLOTS] ?? 0;
+    const hash = this.#hash.of(key);
+    const slot = this.#slots[hash & (SLOTS - 1)] ?? 0;
     return ((slot ^ hash) & ~CODE) === 0 ? REASONS[slot & CODE] : undefined;
   }
-}
-
-/** FNV-1a, 32 bits, with a final mix so that the bits used as slot number depend on every character. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
-  hash ^= hash >>> 15;
-  hash = Math.imul(hash, 0x2c1b3c6d);
-  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -60,6 +60,13 @@ export class SlotLists {
     return node < this.#lists ? -1 : node - this.#lists;
   }
 
+  /** Any part of what unlinking a slot reads. */
+  fetch(slot: number): number {
+    const links = this.#links;
+    const at = 2 * (slot + this.#lists);
+    return (links[2 * (links[at] as number)] as number) ^ (links[2 * (links[at + 1] as number)] as number);
+  }
+
   isEmpty(list: number): boolean {
     return this.#links[2 * list] === list;
   }

@@ -3,6 +3,9 @@ import { systemClock } from "../../clock.js";
 import { createMemoryTier, type MemoryTierOptions } from "./create-memory-tier.js";
 import { createLru } from "./lru.js";
 import type { MemoryTier, RemovalCause } from "./memory-tier.js";
+import type { CurvePoint, EvictionPolicy, PolicyContext } from "./policy.js";
+import { REGIMES } from "./regimes.js";
+import { createWTinyLfu } from "./w-tiny-lfu.js";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -62,14 +65,28 @@ describe("createWTinyLfu", () => {
     expect(tier.stats().windowShare).toBeGreaterThan(0.1);
   });
 
-  it("starts with a window of a hundredth and stays between that and four fifths", () => {
+  it("starts with a window of a tenth, and only ever has one that it chose from", () => {
     const tier = tierOf({ maxEntries: 100 });
-    expect(tier.stats().windowShare).toBe(0.01);
+    expect(tier.stats().windowShare).toBe(0.1);
     const chance = random(3);
     for (let i = 0; i < 100_000; i += 1) {
       read(tier, `k${Math.floor(1000 * chance() * (i % 9000 > 4500 ? chance() : 1))}`);
       const { windowShare } = tier.stats();
-      if (windowShare < 0.01 || windowShare > 0.8) expect.fail(`window of ${windowShare}`);
+      if (!REGIMES.some(({ window }) => window === windowShare)) expect.fail(`window of ${windowShare}`);
+    }
+  });
+
+  it("finds the way back when the requests change: loop, then keys asked for twice, then loop", () => {
+    const loop = Array.from({ length: 80_000 }, (_, i) => `k${i % 1000}`);
+    const twice = Array.from({ length: 80_000 }, (_, i) => `t${i % 2 === 0 ? i : Math.max(0, i - 301)}`);
+    const tier = tierOf({ maxEntries: 400 });
+    for (const [keys, least] of [
+      [loop, 0.33],
+      [twice, 0.45],
+      [loop, 0.33],
+    ] as const) {
+      hitRatio(tier, keys.slice(0, 40_000));
+      expect(hitRatio(tier, keys.slice(40_000))).toBeGreaterThan(least);
     }
   });
 
@@ -84,10 +101,11 @@ describe("createWTinyLfu", () => {
 
   it("lets a large value in that is asked for again, past small ones that are not", () => {
     const tier = tierOf({ maxBytes: 100_000, maxEntryBytes: 50_000, maxEntries: 10_000 });
-    for (let i = 0; i < 3000; i += 1) read(tier, `once${i}`, 100);
-    for (let i = 0; i < 5; i += 1) read(tier, "large", 20_000);
+    for (let i = 0; i < 1000; i += 1) read(tier, `once${i}`, 100);
+    for (let i = 0; i < 12; i += 1) read(tier, "large", 20_000);
     expect(tier.peek("large")).toBe(1);
     expect(tier.bytes).toBeLessThanOrEqual(100_000);
+    expect(tier.bytes).toBeGreaterThan(95_000);
   });
 
   it("does not evict the large winner while room is made for it", () => {
@@ -117,25 +135,6 @@ describe("createWTinyLfu", () => {
     expect(tier.stats()).toMatchObject({ refused: 1, evicted: 0 });
   });
 
-  it("gives a warm newcomer a chance against residents that are as warm", () => {
-    const survives = (chance: number): boolean => {
-      const tier = tierOf({ maxEntries: 20, random: () => chance });
-      const residents = Array.from({ length: 20 }, (_, i) => `old${i}`);
-      let survived = false;
-      for (let round = 0; round < 12; round += 1) {
-        for (const key of residents) read(tier, key);
-        tier.set("new", 1, 1, NEVER);
-        // Pushes it out of the window, into the contest.
-        tier.set(`filler${round}`, 1, 1, NEVER);
-        survived ||= tier.peek("new") !== undefined;
-        tier.delete("new");
-      }
-      return survived;
-    };
-    expect(survives(0.99)).toBe(false);
-    expect(survives(0.001)).toBe(true);
-  });
-
   it("keeps its books right when values are replaced, by heavier and lighter ones", () => {
     const tier = tierOf({ maxBytes: 10_000, maxEntryBytes: 1000 });
     const residents = Array.from({ length: 100 }, (_, i) => `k${i}`);
@@ -159,4 +158,94 @@ describe("createWTinyLfu", () => {
     expect(tier.peek("large")).toBeUndefined();
     expect(tier.size).toBeGreaterThan(9000);
   });
+
+  it("tells what other capacities would hit, over bytes where bytes bind", () => {
+    const keys = zipf(150_000, 20_000, 1000);
+    const run = (share: number): Outcome => {
+      const policies: EvictionPolicy[] = [];
+      const policy = (context: PolicyContext): EvictionPolicy => {
+        const made = createWTinyLfu(context);
+        policies.push(made);
+        return made;
+      };
+      const tier = tierOf({ maxEntries: 100_000, maxBytes: 60_000 * share, maxEntryBytes: 1000, policy });
+      const hits = keys.filter((key) => read(tier, key, 50 + (key.length % 3) * 20)).length;
+      return { ratio: hits / keys.length, curve: policies[0]?.stats.curve?.() ?? [] };
+    };
+    const { curve } = run(1);
+    expect(curve.map(({ capacity }) => capacity)).toEqual([0.25, 0.5, 1, 2, 4]);
+    for (const { capacity, hitRatio } of curve) expect(Math.abs(hitRatio - run(capacity).ratio)).toBeLessThan(0.03);
+  });
+
+  it("tells nothing of other capacities where that is not wanted, and evicts as it would otherwise", () => {
+    const keys = zipf(60_000, 20_000, 4);
+    const run = (curve: boolean): [gone: string[], points: number] => {
+      const gone: string[] = [];
+      const tier = tierOf({ maxEntries: 500, curve, onRemove: (key) => gone.push(key) });
+      hitRatio(tier, keys);
+      return [gone, tier.stats().curve.length];
+    };
+    const [gone, points] = run(true);
+    expect(points).toBe(5);
+    expect(run(false)).toEqual([gone, 0]);
+  });
+
+  it("counts in the curve what was only just asked for", () => {
+    const tier = tierOf({ maxEntries: 500 });
+    for (let i = 0; i < 50; i += 1) read(tier, `k${i}`);
+    expect(tier.stats().curve.map(({ hitRatio: ratio }) => ratio)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it("tells what less would hit where everything is hit, and only some uses are looked at", () => {
+    const tier = tierOf({ maxEntries: 1000 });
+    const chance = random(5);
+    for (let i = 0; i < 300_000; i += 1) read(tier, `k${Math.floor(900 * chance())}`);
+    const [quarter, half, today] = tier.stats().curve.map(({ hitRatio: ratio }) => ratio) as [number, number, number];
+    expect(Math.abs(quarter - 250 / 900)).toBeLessThan(0.1);
+    expect(Math.abs(half - 500 / 900)).toBeLessThan(0.1);
+    expect(today).toBeGreaterThan(0.99);
+  });
+
+  it("picks the same victims whether it was asked to prepare or not", () => {
+    const keys = zipf(60_000, 20_000, 4);
+    const run = (prepares: boolean): string[] => {
+      const gone: string[] = [];
+      const policy = (context: PolicyContext): EvictionPolicy => {
+        const made = createWTinyLfu(context);
+        if (!prepares) made.prepare = () => -1;
+        return made;
+      };
+      const tier = tierOf({ maxEntries: 500, policy, onRemove: (key) => gone.push(key) });
+      hitRatio(tier, keys);
+      return gone;
+    };
+    expect(run(true)).toEqual(run(false));
+  });
+
+  it("names a likely victim, which most of the time is the one, or none", () => {
+    let asked = 0;
+    let right = 0;
+    let likely = -1;
+    const policy = (context: PolicyContext): EvictionPolicy => {
+      const made = createWTinyLfu(context);
+      const prepare = made.prepare?.bind(made);
+      const nextVictim = made.nextVictim.bind(made);
+      made.prepare = (hash) => (likely = prepare?.(hash) ?? -1);
+      made.nextVictim = () => {
+        const victim = nextVictim();
+        asked += 1;
+        if (victim === likely) right += 1;
+        return victim;
+      };
+      return made;
+    };
+    hitRatio(tierOf({ maxEntries: 500, policy }), zipf(60_000, 20_000, 4));
+    expect(asked).toBeGreaterThan(10_000);
+    expect(right / asked).toBeGreaterThan(0.5);
+  });
 });
+
+interface Outcome {
+  readonly ratio: number;
+  readonly curve: readonly CurvePoint[];
+}

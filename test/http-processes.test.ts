@@ -65,7 +65,7 @@ describe("an HTTP cache in several processes", () => {
     const { one, other, rest, clock, connections } = await two(
       (number) => new Response(`body ${number}`, { headers: FRESH }),
     );
-    for (const connection of connections) connection.down();
+    for (const connection of connections) connection.fail();
     const both = Promise.all([one.text(), other.text()]);
     for (let n = 0; n < 20; n++) await clock.advance(500);
     expect((await both).sort()).toEqual(["body 1", "body 2"]);

@@ -92,7 +92,10 @@ describe("cachedFetch over sockets", () => {
 
   it("keeps each variant, though they are asked for right after one another", async () => {
     const { url, asked } = await origin((request, response, number) => {
-      response.setHeader("cache-control", "max-age=60").setHeader("vary", "a").end(`${request.headers["a"]} ${number}`);
+      response
+        .setHeader("cache-control", "max-age=60")
+        .setHeader("vary", "a")
+        .end(`${String(request.headers["a"])} ${number}`);
     });
     const { http } = client();
     const of = async (a: string): Promise<string> => (await http(url, { headers: { a } })).text();

@@ -1,0 +1,174 @@
+import type { Cache } from "../api.js";
+import { optionError } from "../policy.js";
+import { HttpEngine } from "./engine.js";
+import type { Answer, CacheMode, Exchange, OriginAnswer } from "./exchange.js";
+import { fieldValue, hasField, withoutFields, type Fields } from "./fields.js";
+import { resolveHttpOptions, type HttpCacheOptions } from "./options.js";
+import { asResponse, fieldsOf } from "./web-response.js";
+
+/** Options of `cachedFetch`. */
+export interface CachedFetchOptions extends HttpCacheOptions {
+  /** What asks the origin. @default the global `fetch` */
+  fetch?: typeof fetch | undefined;
+}
+
+const MODES: readonly CacheMode[] = ["default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached"];
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** As many as the Fetch standard follows. */
+const MOST_REDIRECTS = 20;
+/** Not sent on to another origin. */
+const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "cookie", "host", "proxy-authorization"]);
+
+/**
+ * `fetch` with an HTTP cache in front of it: private by default, as a browser's is, and kept apart by the credentials that
+ * requests carry. `RequestInit.cache` means what the Fetch standard says.
+ *
+ * @example
+ * const fetch = cachedFetch(createCache());
+ * const response = await fetch("https://api.example.org/countries");
+ *
+ * @throws CacheError `ERR_CACHE_OPTION`, naming the option, its rule and the value.
+ */
+export function cachedFetch(cache: Cache, options: CachedFetchOptions = {}): CachedFetch {
+  const resolved = resolveHttpOptions(options, ["fetch"]);
+  const ask = options.fetch;
+  if (ask !== undefined && typeof ask !== "function") throw optionError("fetch", "a function", ask);
+  const client = new CachedClient(new HttpEngine(cache, resolved), ask);
+  return (input, init) => client.fetch(input, init);
+}
+
+/** As the global `fetch`, with the cache modes of the Fetch standard, which Node's own types leave out. */
+export type CachedFetch = (input: Input, init?: RequestInit & { cache?: CacheMode | undefined }) => Promise<Response>;
+
+type Input = Parameters<typeof fetch>[0];
+type Init = Parameters<CachedFetch>[1];
+
+class CachedClient {
+  readonly #engine: HttpEngine;
+  readonly #ask: typeof fetch;
+  readonly #asked: { readonly cache?: CacheMode };
+
+  /** @param ask what asks the origin; `undefined` for the global `fetch`. */
+  constructor(engine: HttpEngine, ask: typeof fetch | undefined) {
+    this.#engine = engine;
+    this.#ask = ask ?? fetch;
+    // Node's fetch keeps nothing, but for the default mode it adds `Cache-Control: no-cache` to what has conditions (Fetch
+    // standard), and every cache on the way would go to the origin. Another's fetch may keep something: it is told nothing.
+    this.#asked = ask === undefined ? { cache: "force-cache" } : {};
+  }
+
+  async fetch(input: Input, init: Init): Promise<Response> {
+    const mode = cacheMode(input, init);
+    // Without the mode, which the engine heeds: "only-if-cached" is refused by a Request that is not of a page.
+    const { cache: _mode, ...rest } = init ?? {};
+    const request = new Request(input, rest);
+    const url = new URL(request.url);
+    if (url.protocol !== "http:" && url.protocol !== "https:") return this.#ask(request, rest);
+    url.hash = "";
+    const signal = rest.signal ?? (input instanceof Request ? input.signal : undefined);
+    if (signal?.aborted === true) throw signal.reason;
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    const exchange: Exchange = {
+      method: request.method,
+      url,
+      fields: saying(fieldsOf(request.headers), mode),
+      mode,
+      signal,
+      send: isRead ? this.#reader(request, rest, url) : this.#writer(request, rest),
+    };
+    return isRead ? this.#follow(exchange, request, rest) : asResponse(await this.#handle(exchange), url.href, false);
+  }
+
+  async #handle(exchange: Exchange): Promise<Answer> {
+    const answer = await this.#engine.handle(exchange);
+    if (answer.status !== 504 || exchange.mode !== "only-if-cached") return answer;
+    throw new TypeError("Nothing is stored that answers this request, and its cache mode is only-if-cached");
+  }
+
+  /** Redirects are followed here, so that each answer is stored under the URL it is of. */
+  async #follow(first: Exchange, request: Request, init: NonNullable<Init>): Promise<Response> {
+    let exchange = first;
+    for (let followed = 0; ; followed++) {
+      const answer = await this.#handle(exchange);
+      const next = redirectOf(answer, exchange.url);
+      if (next === undefined || request.redirect === "manual")
+        return asResponse(answer, exchange.url.href, followed > 0);
+      await drain(answer);
+      if (request.redirect === "error") throw new TypeError(`${exchange.url.href} redirects, and redirect is "error"`);
+      if (followed === MOST_REDIRECTS) throw new TypeError(`More than ${MOST_REDIRECTS} redirects`);
+      if (next.protocol !== "http:" && next.protocol !== "https:")
+        throw new TypeError(`Redirected to ${next.protocol}`);
+      const isElsewhere = next.origin !== exchange.url.origin;
+      const fields = isElsewhere ? withoutFields(exchange.fields, CREDENTIALS) : exchange.fields;
+      exchange = { ...exchange, url: next, fields, send: this.#reader(request, init, next) };
+    }
+  }
+
+  #reader(request: Request, init: NonNullable<Init>, url: URL): Exchange["send"] {
+    return async (fields, signal) => {
+      const headers = new Headers();
+      for (const [name, value] of fields) headers.append(name, value);
+      const own = {
+        ...init,
+        ...this.#asked,
+        method: request.method,
+        headers,
+        redirect: "manual" as const,
+        signal: signal ?? null,
+      };
+      return asAnswer(await this.#ask(url.href, own));
+    };
+  }
+
+  /** What changes something goes out as it is, body and redirects included. */
+  #writer(request: Request, init: NonNullable<Init>): Exchange["send"] {
+    const { body: _body, headers: _headers, method: _method, ...rest } = init;
+    return async (_fields, signal) => asAnswer(await this.#ask(request, { ...rest, signal: signal ?? null }));
+  }
+}
+
+function cacheMode(input: Input, init: Init): CacheMode {
+  const mode: unknown = init?.cache ?? (input instanceof Request ? input.cache : undefined) ?? "default";
+  const known = MODES.find((one) => one === mode);
+  if (known === undefined) throw new TypeError(`Expected \`cache\` to be one of ${MODES.join(", ")}`);
+  return known;
+}
+
+/** The fields with what a mode says to the caches between here and the origin (Fetch standard, HTTP-network-or-cache fetch). */
+function saying(fields: Fields, mode: CacheMode): Fields {
+  const add = (name: string, value: string): Fields => (hasField(fields, name) ? [] : [[name, value]]);
+  if (mode === "no-cache") return [...fields, ...add("cache-control", "max-age=0")];
+  if (mode !== "reload" && mode !== "no-store") return fields;
+  return [...fields, ...add("pragma", "no-cache"), ...add("cache-control", "no-cache")];
+}
+
+function redirectOf({ status, fields }: Answer, base: URL): URL | undefined {
+  const location = fieldValue(fields, "location");
+  if (!REDIRECTS.has(status) || location === undefined) return undefined;
+  if (!URL.canParse(location, base.href)) throw new TypeError("The redirect leads to what is no URL");
+  const next = new URL(location, base.href);
+  next.hash = "";
+  return next;
+}
+
+/** Reads a body to its end: one that is cancelled would not be stored. */
+async function drain({ body }: Answer): Promise<void> {
+  if (!(body instanceof ReadableStream)) return;
+  const reader = body.getReader();
+  let left = MOST_DRAINED;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    left -= value.length;
+    if (left < 0) return reader.cancel();
+  }
+}
+
+/** Bytes of a redirect's body that are read for the sake of storing it. */
+const MOST_DRAINED = 65_536;
+
+function asAnswer(response: Response): OriginAnswer {
+  const { status, statusText, headers, body } = response;
+  const fields: Fields = fieldsOf(headers);
+  return { status, statusText, fields, body };
+}

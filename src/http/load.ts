@@ -1,0 +1,193 @@
+import { deferred, type Deferred } from "./deferred.js";
+import type { Exchange } from "./exchange.js";
+import { formatHttpDate } from "./dates.js";
+import { fieldLines, hasField, withField, type Fields } from "./fields.js";
+import { endToEnd } from "./hop-by-hop.js";
+import type { Timed } from "./freshness.js";
+import type { ResolvedHttpOptions } from "./options.js";
+import type { Place, ResponseStore } from "./response-store.js";
+import { Spool } from "./spool.js";
+import { storedFields, whyUnstorable, type StoringRequest, type Unstorable } from "./storable.js";
+import type { Head, StoredResponse } from "./stored-response.js";
+import { confirms, isValidating, updatedFields, validatingFields } from "./validation.js";
+import { varyKey } from "./vary.js";
+
+/** What a load has brought once the head of the answer is there. */
+export type Arrival =
+  /** The stored response holds: here it is, updated. */
+  | { readonly kind: "validated"; readonly response: StoredResponse }
+  /** Another process has stored it meanwhile. */
+  | { readonly kind: "found"; readonly response: StoredResponse }
+  /** Nothing that this process has loaded: it has to ask by itself. */
+  | { readonly kind: "nothing" }
+  | {
+      readonly kind: "answer";
+      readonly head: Head;
+      /** Why it is for the request alone that asked. */
+      readonly refusal: Unstorable | undefined;
+      /** What other requests must say alike; `undefined` when none matches. */
+      readonly vary: readonly string[] | undefined;
+      readonly body: Spool | undefined;
+    };
+
+/** A request to the origin whose answer is stored if it may be, and given to all who wait for it. */
+export class Load {
+  /** Who asked first: what others must match. */
+  readonly request: Fields;
+  /** Rejects with what `send` rejects with. */
+  readonly arrival: Promise<Arrival>;
+  /** Settles when what came is stored, or is not going to be. */
+  readonly settled: Promise<void>;
+  readonly #arrival: Deferred<Arrival> = deferred();
+  readonly #abort = new AbortController();
+  readonly #store: ResponseStore;
+  readonly #options: ResolvedHttpOptions;
+  readonly #place: Place;
+  readonly #exchange: Exchange;
+  #waiting = 0;
+  #isAsked = false;
+  #spool: Spool | undefined;
+
+  constructor(store: ResponseStore, options: ResolvedHttpOptions, place: Place, exchange: Exchange, forced: boolean) {
+    this.#store = store;
+    this.#options = options;
+    this.#place = place;
+    this.#exchange = exchange;
+    this.request = exchange.fields;
+    this.arrival = this.#arrival.promise;
+    // Those who wait hear of it; of a load in the background nobody does.
+    this.arrival.catch(() => undefined);
+    this.settled = this.#run(forced);
+  }
+
+  /** The arrival, for one that may stop waiting. When nobody waits any more, the origin's work is ended. */
+  async wait(signal: AbortSignal | undefined): Promise<Arrival> {
+    this.#waiting += 1;
+    try {
+      return await unlessAborted(this.arrival, signal);
+    } catch (error) {
+      if (signal?.aborted === true && this.#waiting === 1) this.#abort.abort(signal.reason);
+      throw error;
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #run(forced: boolean): Promise<void> {
+    const place = this.#place;
+    try {
+      const found = await this.#store.load(place, this.request, forced, (signal) => this.#load(signal));
+      // Settled already where the origin was asked.
+      this.#arrival.resolve(found === undefined ? { kind: "nothing" } : { kind: "found", response: found });
+    } catch (error) {
+      // The origin has taken too long.
+      if (this.#isAsked) this.#arrival.reject(error);
+      // The cache itself refused (its gate is full, it is closed): its events tell why, and requests go on without it.
+      else this.#arrival.resolve({ kind: "nothing" });
+    }
+  }
+
+  /** What is to be stored, if anything. Never rejects: what fails is for those who wait. */
+  async #load(ended: AbortSignal): Promise<StoredResponse | undefined> {
+    this.#isAsked = true;
+    // With its body under way it has readers: those get the rest of it, and nobody waits for it to be stored.
+    const abort = (): void => (this.#spool === undefined ? this.#abort.abort(ended.reason) : this.#spool.release());
+    ended.addEventListener("abort", abort, { once: true });
+    try {
+      return await this.#ask();
+    } catch (error) {
+      this.#arrival.reject(error);
+      return undefined;
+    } finally {
+      ended.removeEventListener("abort", abort);
+    }
+  }
+
+  async #ask(): Promise<StoredResponse | undefined> {
+    const stored = this.#place.response;
+    const plain = validatingFields(this.request, []);
+    const asked = stored === undefined ? plain : validatingFields(this.request, stored.fields);
+    let { head, body } = await this.#send(asked);
+    if (head.status === 304 && stored !== undefined && isValidating(asked)) {
+      await body?.cancel();
+      if (confirms(head.fields, stored.fields)) return this.#validated(stored, head);
+      // It is about another representation than the one that is stored.
+      ({ head, body } = await this.#send(plain));
+    }
+    return this.#answered(head, body);
+  }
+
+  #validated(stored: StoredResponse, head: Head): StoredResponse | undefined {
+    const fields = updatedFields(stored.fields, head.fields, this.#options);
+    const { requestTime, responseTime } = head;
+    const response = { ...stored, fields, requestTime, responseTime };
+    this.#arrival.resolve({ kind: "validated", response });
+    const request = { method: "GET", fields: this.request };
+    return whyUnstorable(request, response, this.#options) === undefined ? response : undefined;
+  }
+
+  async #answered(head: Head, body: ReadableStream<Uint8Array> | null): Promise<StoredResponse | undefined> {
+    const request = { method: this.#exchange.method, fields: this.request };
+    const refusal = whyNotKept(request, head, this.#options);
+    const vary = this.#store.varyOf(head.fields);
+    const spool = body === null ? undefined : new Spool(body, refusal === undefined ? this.#options.maxBodyBytes : 0);
+    this.#spool = spool;
+    this.#arrival.resolve({ kind: "answer", head, refusal, vary, body: spool });
+    if (refusal !== undefined || vary === undefined) {
+      // The origin has something else now, that is not to be kept: what is stored is not its answer any more.
+      if (this.#place.response !== undefined && head.status < 500) await this.#store.remove(this.#place);
+      return undefined;
+    }
+    const bytes = spool === undefined ? new Uint8Array(0) : await spool.whole;
+    if (bytes === undefined || !isComplete(head.fields, bytes)) return undefined;
+    return {
+      kind: "response",
+      status: head.status,
+      statusText: head.statusText,
+      fields: storedFields(head.fields, this.#options),
+      body: bytes,
+      requestTime: head.requestTime,
+      responseTime: head.responseTime,
+      vary,
+      varyKey: varyKey(vary, this.request),
+    };
+  }
+
+  async #send(fields: Fields): Promise<{ head: Head; body: ReadableStream<Uint8Array> | null }> {
+    const { clock } = this.#options;
+    const requestTime = clock.wall();
+    const { status, statusText, fields: received, body } = await this.#exchange.send(fields, this.#abort.signal);
+    const responseTime = clock.wall();
+    const named = endToEnd(received);
+    // Whoever gets it later must be able to tell how old it is (RFC 9110 §6.6.1).
+    const dated = hasField(named, "date") ? named : withField(named, "date", formatHttpDate(responseTime));
+    return { head: { status, statusText, fields: dated, requestTime, responseTime }, body };
+  }
+}
+
+/** Why a response is not stored; one that says that it is too long is not even begun to be, and nobody joins it. */
+export function whyNotKept(request: StoringRequest, head: Timed, options: ResolvedHttpOptions): Unstorable | undefined {
+  const length = Number(fieldLines(head.fields, "content-length")[0] ?? 0);
+  return whyUnstorable(request, head, options) ?? (length > options.maxBodyBytes ? "too-large" : undefined);
+}
+
+/** Whether the bytes are as many as the response says; a body that the client has decoded cannot be compared. */
+function isComplete(fields: Fields, bytes: Uint8Array): boolean {
+  if (hasField(fields, "content-encoding")) return true;
+  const lengths = new Set(fieldLines(fields, "content-length").map((line) => line.trim()));
+  if (lengths.size === 0) return true;
+  const [length] = lengths;
+  return lengths.size === 1 && length === String(bytes.length);
+}
+
+/** The promise's outcome, or the signal's reason if that comes first. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    const stop = (): void => signal.removeEventListener("abort", abort);
+    promise.then(resolve, reject).then(stop, stop);
+  });
+}

@@ -1,0 +1,503 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseCacheControl } from "./cache-control.js";
+import { formatHttpDate } from "./dates.js";
+import type { Fields } from "./fields.js";
+import { correctedInitialAge, currentAge, freshnessLifetime, type CacheKind, type Timed } from "./freshness.js";
+import { endToEnd } from "./hop-by-hop.js";
+import { invalidatedUrls } from "./invalidation.js";
+import { allowsRange, isNotModified } from "./preconditions.js";
+import { combineParts, parseContentRange, requestedRange } from "./ranges.js";
+import { reuseOf, servesOnError } from "./reuse.js";
+import { storedFields, whyUnstorable } from "./storable.js";
+import { confirms, headConfirms, updatedFields, validatingFields } from "./validation.js";
+import { varyKey, varyMatches, varyNames } from "./vary.js";
+
+const NOW = Date.UTC(2026, 0, 1);
+type Kind = CacheKind & { readonly setCookie: boolean; readonly staleOnDisconnect: boolean };
+const PRIVATE: Kind = { shared: false, targets: [], setCookie: false, staleOnDisconnect: true };
+const SHARED: Kind = { ...PRIVATE, shared: true, targets: ["cdn-cache-control"] };
+
+function response(fields: Fields, status = 200): Timed {
+  return { status, fields, requestTime: NOW, responseTime: NOW };
+}
+const cc = (value: string): Fields => [["cache-control", value]];
+const date = (offset: number): string => formatHttpDate(NOW + offset * 1_000);
+
+describe("what is stored (RFC 9111 §3)", () => {
+  const get = { method: "GET", fields: [] };
+  const why = (fields: Fields, kind = PRIVATE, status = 200, request: { method: string; fields: Fields } = get) =>
+    whyUnstorable(request, response(fields, status), kind);
+
+  it.each([200, 203, 204, 299, 301, 302, 404, 410, 418, 499, 500, 503, 599])(
+    "is %i with explicit freshness",
+    (status) => {
+      expect(why(cc("max-age=60"), SHARED, status)).toBeUndefined();
+    },
+  );
+
+  it("is no partial response, no 304, and nothing to another method", () => {
+    expect(why(cc("max-age=60"), PRIVATE, 206)).toBe("partial");
+    expect(why(cc("max-age=60"), PRIVATE, 304)).toBe("status");
+    expect(why(cc("max-age=60"), PRIVATE, 200, { method: "POST", fields: [] })).toBe("method");
+    expect(why(cc("max-age=60"), PRIVATE, 200, { method: "HEAD", fields: [] })).toBe("method");
+  });
+
+  it("is nothing with neither freshness nor a validator", () => {
+    expect(why([])).toBe("no-freshness");
+    expect(why(cc("no-cache"))).toBe("no-freshness");
+    expect(why([...cc("no-cache"), ["etag", '"a"']])).toBeUndefined();
+    expect(why([["etag", "a"]])).toBe("no-freshness");
+    expect(why(cc("max-age=0"))).toBe("no-freshness");
+    expect(why(cc("max-age=0, stale-while-revalidate=5"))).toBeUndefined();
+  });
+
+  it("is of other statuses only what says that it is fresh", () => {
+    expect(why([["last-modified", date(-1_000)]], PRIVATE, 404)).toBeUndefined();
+    expect(why([["last-modified", date(-1_000)]], PRIVATE, 201)).toBe("not-cacheable");
+    expect(why([...cc("public"), ["last-modified", date(-1_000)]], PRIVATE, 201)).toBeUndefined();
+  });
+
+  it("is nothing that says no-store, on either side", () => {
+    expect(why(cc("no-store, max-age=60"))).toBe("no-store");
+    expect(why(cc("max-age=60"), PRIVATE, 200, { method: "GET", fields: cc("no-store") })).toBe("request-no-store");
+  });
+
+  it("is what must be understood, in spite of no-store, where the status is known", () => {
+    expect(why(cc("no-store, must-understand, max-age=60"))).toBeUndefined();
+    expect(why(cc("no-store, must-understand, max-age=60"), PRIVATE, 299)).toBe("status");
+  });
+
+  it("is private only in a private cache; without the fields that are, in a shared one", () => {
+    expect(why(cc("private, max-age=60"))).toBeUndefined();
+    expect(why(cc("private, max-age=60"), SHARED)).toBe("private");
+    const fields: Fields = [...cc('private="x-user", max-age=60'), ["x-user", "7"], ["x-other", "1"]];
+    expect(why(fields, SHARED)).toBeUndefined();
+    expect(storedFields(fields, SHARED).map(([name]) => name)).toEqual(["cache-control", "x-other"]);
+    expect(storedFields(fields, PRIVATE)).toEqual(fields);
+  });
+
+  it("is asked for with Authorization only where a shared cache is allowed to (§3.5)", () => {
+    const request = { method: "GET", fields: [["authorization", "x"]] as Fields };
+    expect(why(cc("max-age=60"), SHARED, 200, request)).toBe("authorization");
+    for (const directive of ["public", "must-revalidate", "s-maxage=5"]) {
+      expect(why(cc(`max-age=60, ${directive}`), SHARED, 200, request)).toBeUndefined();
+    }
+    expect(why(cc("max-age=60, proxy-revalidate"), SHARED, 200, request)).toBe("authorization");
+  });
+
+  it("sets no cookies: not stored when shared, stored without when private", () => {
+    const fields: Fields = [...cc("max-age=60"), ["set-cookie", "a=b"]];
+    expect(why(fields, SHARED)).toBe("set-cookie");
+    expect(why(fields, { ...SHARED, setCookie: true })).toBeUndefined();
+    expect(why(fields)).toBeUndefined();
+    expect(storedFields(fields, PRIVATE)).toEqual(cc("max-age=60"));
+  });
+
+  it("matches other requests: Vary: * and a malformed Vary do not", () => {
+    expect(why([...cc("max-age=60"), ["vary", "a, *"]])).toBe("vary");
+    expect(why([...cc("max-age=60"), ["vary", "a b"]])).toBe("vary");
+  });
+
+  it("has no hop-by-hop fields, none that Connection names, and none that no-cache names", () => {
+    const fields: Fields = [
+      ...cc('max-age=60, no-cache="x-secret"'),
+      ["connection", "X-Hop, close"],
+      ["x-hop", "1"],
+      ["x-secret", "1"],
+      ["transfer-encoding", "chunked"],
+      ["x-kept", "1"],
+    ];
+    expect(storedFields(fields, PRIVATE).map(([name]) => name)).toEqual(["cache-control", "x-kept"]);
+    expect(endToEnd(fields).map(([name]) => name)).toEqual(["cache-control", "x-secret", "x-kept"]);
+  });
+
+  it("is, whatever the header, fresh only for as long as some number in it says", () => {
+    const text = fc.string({ unit: fc.constantFrom(...'max-age=s0123456789," \t;public'.split("")), maxLength: 40 });
+    fc.assert(
+      fc.property(text, (value) => {
+        const largest = Math.max(0, ...(value.match(/\d+/g) ?? []).map(Number));
+        expect(freshnessLifetime(response(cc(value)), PRIVATE)).toBeLessThanOrEqual(largest * 1_000);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("freshness (RFC 9111 §4.2.1)", () => {
+  const lifetime = (fields: Fields, kind = PRIVATE): number => freshnessLifetime(response(fields), kind) / 1_000;
+
+  it("is s-maxage when shared, then max-age, then Expires", () => {
+    const fields: Fields = [...cc("max-age=60, s-maxage=5"), ["expires", date(100)], ["date", date(0)]];
+    expect([lifetime(fields, SHARED), lifetime(fields)]).toEqual([5, 60]);
+    expect(
+      lifetime([
+        ["expires", date(100)],
+        ["date", date(0)],
+      ]),
+    ).toBe(100);
+    expect(
+      lifetime([
+        ["expires", date(100)],
+        ["date", date(40)],
+      ]),
+    ).toBe(60);
+  });
+
+  it("is 0 with an Expires that is no date, whatever Last-Modified says", () => {
+    for (const value of ["0", "x", "", "Thu, 01 Jan 2026 00:00:00"]) {
+      expect(
+        lifetime([
+          ["expires", value],
+          ["last-modified", date(-10_000)],
+        ]),
+      ).toBe(0);
+    }
+  });
+
+  it("takes the first of several Expires, joined or not", () => {
+    expect(
+      lifetime([
+        ["expires", `${date(100)}, ${date(900)}`],
+        ["date", date(0)],
+      ]),
+    ).toBe(100);
+    expect(
+      lifetime([
+        ["expires", date(100)],
+        ["expires", date(900)],
+        ["date", date(0)],
+      ]),
+    ).toBe(100);
+  });
+
+  it("is a tenth of the time since it was modified, a day at most", () => {
+    expect(lifetime([["last-modified", date(-1_000)]])).toBe(100);
+    expect(lifetime([["last-modified", date(-1e9)]])).toBe(86_400);
+    expect(lifetime([["last-modified", date(1_000)]])).toBe(0);
+  });
+
+  it("does not count Expires beside a targeted field", () => {
+    expect(
+      lifetime(
+        [
+          ["cdn-cache-control", "public"],
+          ["expires", date(100)],
+        ],
+        SHARED,
+      ),
+    ).toBe(0);
+  });
+});
+
+describe("age (RFC 9111 §4.2.3)", () => {
+  it("is the larger of what Date and Age make of it, the time under way included", () => {
+    const timed = {
+      status: 200,
+      fields: [
+        ["date", date(-30)],
+        ["age", "10"],
+      ] as Fields,
+      requestTime: NOW - 2_000,
+      responseTime: NOW,
+    };
+    expect(correctedInitialAge(timed)).toBe(30_000);
+    expect(
+      correctedInitialAge({
+        ...timed,
+        fields: [
+          ["date", date(-5)],
+          ["age", "10"],
+        ],
+      }),
+    ).toBe(12_000);
+    expect(currentAge(timed, NOW + 5_000)).toBe(35_000);
+  });
+
+  it("does not become less when a clock is set back", () => {
+    expect(currentAge(response([["age", "10"]]), NOW - 60_000)).toBe(10_000);
+  });
+});
+
+describe("reuse (RFC 9111 §4, §5.2.1)", () => {
+  const reuse = (fields: string, asked: string, seconds: number, kind = PRIVATE, outdated = false) =>
+    reuseOf(response(cc(fields)), parseCacheControl([asked]), NOW + seconds * 1_000, kind, outdated).verdict;
+
+  it.each([
+    ["max-age=60", "", 59, "serve"],
+    ["max-age=60", "", 60, "validate"],
+    ["max-age=60", "no-cache", 1, "validate"],
+    ["max-age=60, no-cache", "", 1, "validate"],
+    ["max-age=60, no-cache", "max-stale", 1, "validate"],
+    ["max-age=60", "max-age=10", 10, "serve"],
+    ["max-age=60", "max-age=10", 11, "validate"],
+    ["max-age=60", "max-age=0", 1, "validate"],
+    ["max-age=60", "min-fresh=10", 50, "serve"],
+    ["max-age=60", "min-fresh=10", 51, "validate"],
+    ["max-age=60", "max-stale=10", 70, "serve"],
+    ["max-age=60", "max-stale=10", 71, "validate"],
+    ["max-age=60", "max-stale", 9_999, "serve"],
+    ["max-age=60, must-revalidate", "max-stale", 61, "validate"],
+    ["max-age=60, stale-while-revalidate=10", "", 70, "serve-and-revalidate"],
+    ["max-age=60, stale-while-revalidate=10", "", 71, "validate"],
+    ["max-age=60, stale-while-revalidate=10, must-revalidate", "", 61, "validate"],
+    ["max-age=60, stale-while-revalidate=10", "max-age=5", 61, "validate"],
+    ["max-age=60, stale-while-revalidate=10", "min-fresh=1", 61, "validate"],
+  ])("of %j for %j at %i s is %s", (stored, asked, seconds, verdict) => {
+    expect(reuse(stored, asked, seconds)).toBe(verdict);
+  });
+
+  it("of a shared cache heeds proxy-revalidate and s-maxage, a private one does not", () => {
+    for (const directive of ["proxy-revalidate", "s-maxage=60"]) {
+      expect(reuse(`max-age=60, ${directive}`, "max-stale", 61, SHARED)).toBe("validate");
+      expect(reuse(`max-age=60, ${directive}`, "max-stale", 61)).toBe("serve");
+    }
+  });
+
+  it("of what was purged softly is that of what has just become stale", () => {
+    expect(reuse("max-age=60", "", 1, PRIVATE, true)).toBe("validate");
+    expect(reuse("max-age=60, stale-while-revalidate=5", "", 1, PRIVATE, true)).toBe("serve-and-revalidate");
+  });
+
+  it("when the origin fails goes by stale-if-error, and by default when it is not reached", () => {
+    const on = (fields: string, seconds: number, failure: "disconnected" | "status", asked = "") =>
+      servesOnError(response(cc(fields)), parseCacheControl([asked]), NOW + seconds * 1_000, PRIVATE, failure);
+    expect(on("max-age=60", 61, "disconnected")).toBe(true);
+    expect(on("max-age=60", 61, "status")).toBe(false);
+    expect(on("max-age=60", 61, "status", "stale-if-error=5")).toBe(true);
+    expect(on("max-age=60, stale-if-error=10", 70, "status")).toBe(true);
+    expect(on("max-age=60, stale-if-error=10", 71, "disconnected")).toBe(false);
+    expect(on("max-age=60, must-revalidate, stale-if-error=10", 61, "disconnected")).toBe(false);
+    expect(on("max-age=60", 61, "disconnected", "no-cache")).toBe(false);
+  });
+});
+
+describe("Vary (RFC 9111 §4.1)", () => {
+  it("names fields in any order and case", () => {
+    expect(
+      varyNames([
+        ["vary", "B, a"],
+        ["vary", "A"],
+      ]),
+    ).toEqual(["a", "b"]);
+  });
+
+  it("matches what means the same", () => {
+    const same = (name: string, a: string, b: string): boolean => varyMatches([name], [[name, a]], [[name, b]]);
+    expect(same("accept-encoding", "gzip, br", "BR ,gzip;q=1.0")).toBe(true);
+    expect(same("accept-language", "de;q=0.5, en", "en,  de; q=0.5")).toBe(true);
+    expect(same("accept-encoding", "gzip", "br")).toBe(false);
+    expect(same("foo", "a,b", "a , b")).toBe(true);
+    expect(same("foo", "a,b", "b,a")).toBe(false);
+    expect(same("foo", "A", "a")).toBe(false);
+  });
+
+  it("tells a field that is absent from an empty one, and one value from two fields", () => {
+    expect(varyMatches(["a"], [], [["a", ""]])).toBe(false);
+    expect(varyKey(["a", "b"], [["a", "x"]])).not.toBe(varyKey(["a", "b"], [["b", "x"]]));
+    expect(varyKey(["a", "b"], [["a", 'x","y']])).not.toBe(
+      varyKey(
+        ["a", "b"],
+        [
+          ["a", "x"],
+          ["b", "y"],
+        ],
+      ),
+    );
+  });
+});
+
+describe("validation (RFC 9111 §4.3)", () => {
+  it("asks by the stored validators, and by nothing of the client's", () => {
+    const request: Fields = [
+      ["if-none-match", '"client"'],
+      ["range", "bytes=0-1"],
+      ["accept", "x"],
+    ];
+    expect(
+      validatingFields(request, [
+        ["etag", 'W/"a"'],
+        ["last-modified", date(-9)],
+      ]),
+    ).toEqual([
+      ["accept", "x"],
+      ["if-none-match", 'W/"a"'],
+      ["if-modified-since", date(-9)],
+    ]);
+    expect(
+      validatingFields(request, [
+        ["etag", "a"],
+        ["last-modified", "x"],
+      ]),
+    ).toEqual([["accept", "x"]]);
+  });
+
+  it("takes a 304 for what it names", () => {
+    expect(confirms([["etag", '"a"']], [["etag", '"a"']])).toBe(true);
+    expect(confirms([["etag", '"b"']], [["etag", '"a"']])).toBe(false);
+    expect(confirms([["etag", 'W/"a"']], [["etag", '"a"']])).toBe(true);
+    expect(confirms([["etag", '"a"']], [])).toBe(false);
+    expect(confirms([["last-modified", date(0)]], [["last-modified", date(-1)]])).toBe(false);
+    expect(confirms([], [["etag", '"a"']])).toBe(true);
+  });
+
+  it("updates what is stored, but for what is of its body or its connection (§3.2)", () => {
+    const stored: Fields = [
+      ["etag", '"a"'],
+      ["content-length", "5"],
+      ["content-encoding", "gzip"],
+      ["age", "9"],
+      ["x", "1"],
+    ];
+    const newer: Fields = [
+      ["x", "2"],
+      ["y", "3"],
+      ["content-length", "0"],
+      ["content-encoding", "br"],
+      ["content-range", "bytes 0-1/2"],
+      ["connection", "z"],
+      ["z", "1"],
+      ["set-cookie", "a=b"],
+    ];
+    expect(Object.fromEntries(updatedFields(stored, newer, PRIVATE))).toEqual({
+      etag: '"a"',
+      "content-length": "5",
+      "content-encoding": "gzip",
+      x: "2",
+      y: "3",
+    });
+  });
+
+  it("freshens by HEAD what has the same validators and length (§4.3.5)", () => {
+    const stored: Fields = [
+      ["etag", '"a"'],
+      ["content-length", "5"],
+    ];
+    expect(
+      headConfirms(
+        [
+          ["etag", '"a"'],
+          ["content-length", "5"],
+        ],
+        stored,
+      ),
+    ).toBe(true);
+    expect(headConfirms([["content-length", "6"]], stored)).toBe(false);
+    expect(headConfirms([["etag", '"b"']], stored)).toBe(false);
+  });
+});
+
+describe("a client's conditions (RFC 9110 §13)", () => {
+  const stored = {
+    fields: [
+      ["etag", '"a"'],
+      ["last-modified", date(-60)],
+      ["date", date(0)],
+    ] as Fields,
+    responseTime: NOW,
+  };
+
+  it("are judged by weak comparison, entity tags before dates", () => {
+    expect(isNotModified([["if-none-match", 'W/"a", "b"']], stored)).toBe(true);
+    expect(isNotModified([["if-none-match", "*"]], stored)).toBe(true);
+    expect(
+      isNotModified(
+        [
+          ["if-none-match", '"b"'],
+          ["if-modified-since", date(0)],
+        ],
+        stored,
+      ),
+    ).toBe(false);
+    expect(isNotModified([["if-none-match", "broken"]], stored)).toBe(false);
+  });
+
+  it("by date hold from when it was modified", () => {
+    expect(isNotModified([["if-modified-since", date(-60)]], stored)).toBe(true);
+    expect(isNotModified([["if-modified-since", date(-61)]], stored)).toBe(false);
+    expect(isNotModified([["if-modified-since", "x"]], stored)).toBe(false);
+  });
+
+  it("allow a range only of the very same bytes", () => {
+    expect(allowsRange([], stored)).toBe(true);
+    expect(allowsRange([["if-range", '"a"']], stored)).toBe(true);
+    expect(allowsRange([["if-range", 'W/"a"']], stored)).toBe(false);
+    expect(allowsRange([["if-range", date(-60)]], stored)).toBe(true);
+    expect(allowsRange([["if-range", date(-50)]], stored)).toBe(false);
+    expect(allowsRange([["if-range", "x"]], stored)).toBe(false);
+  });
+});
+
+describe("ranges (RFC 9110 §14)", () => {
+  it.each([
+    ["bytes=0-4", { first: 0, last: 4 }],
+    ["bytes=5-", { first: 5, last: 9 }],
+    ["bytes=-3", { first: 7, last: 9 }],
+    ["bytes=-99", { first: 0, last: 9 }],
+    ["BYTES=8-99", { first: 8, last: 9 }],
+  ])("of ten bytes are for %s", (text, range) => expect(requestedRange(text, 10)).toEqual({ kind: "part", range }));
+
+  it("are unsatisfiable past the end, and ignored when malformed or several", () => {
+    expect(requestedRange("bytes=10-", 10).kind).toBe("unsatisfiable");
+    expect(requestedRange("bytes=-0", 10).kind).toBe("unsatisfiable");
+    for (const text of ["bytes=0-1,3-4", "bytes=4-2", "items=0-1", "bytes=a-b", "bytes=-"]) {
+      expect(requestedRange(text, 10).kind).toBe("whole");
+    }
+  });
+
+  it("are combined as the bytes they are of, with strong validators only (RFC 9111 §3.4)", () => {
+    const whole = Uint8Array.from({ length: 20 }, (_, index) => index);
+    const position = fc.integer({ min: 0, max: 19 });
+    const part = (a: number, b: number, tag: string) => {
+      const range = { first: Math.min(a, b), last: Math.max(a, b) };
+      return { range, length: 20, bytes: whole.slice(range.first, range.last + 1), fields: [["etag", tag]] as Fields };
+    };
+    fc.assert(
+      fc.property(position, position, position, position, (a, b, c, d) => {
+        const [one, two] = [part(a, b, '"x"'), part(c, d, '"x"')];
+        const combined = combineParts(one, two);
+        const isApart = one.range.last + 1 < two.range.first || two.range.last + 1 < one.range.first;
+        expect(combined === undefined).toBe(isApart);
+        if (combined !== undefined) {
+          expect(combined.bytes).toEqual(whole.slice(combined.range.first, combined.range.last + 1));
+        }
+        expect(combineParts(part(a, b, 'W/"x"'), part(c, d, 'W/"x"'))).toBeUndefined();
+        expect(combineParts(part(a, b, '"x"'), part(c, d, '"y"'))).toBeUndefined();
+      }),
+    );
+  });
+
+  it("of unknown length or with ends that lie are no Content-Range", () => {
+    expect(parseContentRange("bytes 0-4/10")).toEqual({ first: 0, last: 4, length: 10 });
+    for (const text of ["bytes 0-4/*", "bytes 4-0/10", "bytes 0-10/10", "bytes */10", "items 0-4/10"]) {
+      expect(parseContentRange(text)).toBeUndefined();
+    }
+  });
+});
+
+describe("invalidation (RFC 9111 §4.4)", () => {
+  const urls = (method: string, status: number, fields: Fields = []) =>
+    invalidatedUrls(method, "http://a.example/x?y=1", status, fields);
+
+  it("is by unsafe methods, known or not, that did not fail", () => {
+    for (const method of ["POST", "PUT", "DELETE", "PATCH", "FROB"]) {
+      expect(urls(method, 200)).toEqual(["http://a.example/x?y=1"]);
+      expect(urls(method, 303)).toHaveLength(1);
+      expect(urls(method, 404)).toEqual([]);
+      expect(urls(method, 500)).toEqual([]);
+    }
+    for (const method of ["GET", "HEAD", "OPTIONS", "TRACE"]) expect(urls(method, 200)).toEqual([]);
+  });
+
+  it("reaches Location and Content-Location of the same origin only", () => {
+    expect(
+      urls("POST", 201, [
+        ["location", "/new"],
+        ["content-location", "z"],
+      ]),
+    ).toEqual(["http://a.example/x?y=1", "http://a.example/new", "http://a.example/z"]);
+    for (const other of ["http://b.example/", "https://a.example/", "http://a.example:81/", "http://["]) {
+      expect(urls("POST", 201, [["location", other]])).toHaveLength(1);
+    }
+  });
+});

@@ -37,6 +37,8 @@ const entries = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 const MAY_IMPORT: Readonly<
   Record<string, { readonly script: readonly string[]; readonly declaration: readonly string[] }>
 > = {
+  // When a feed is made; a connection for replication is not something a pool has.
+  "./postgres": { script: ["pg"], declaration: [] },
   // The types of the library that it is about; nobody uses it without that.
   "./kysely": { script: [], declaration: ["kysely"] },
   "./typeorm": { script: [], declaration: ["typeorm"] },

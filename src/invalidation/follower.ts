@@ -288,17 +288,23 @@ export class LogFollower {
   }
 
   /**
-   * Of the positions applied of late, those that the server's history has: its log is read from the oldest of them. They
-   * need not be the oldest ones: what it acknowledged since it went back is known to it as well. None, when the oldest is not.
+   * What the server's history has of what was applied of late: its log is read from the oldest of that, or from where it is
+   * whole. What it acknowledged since it went back, or began anew, is in it as well.
    */
   async #known(): Promise<ReadonlySet<number>> {
     const { tier, guard } = this.#options;
     const known = new Set<number>();
     let [from] = this.#recent.positions();
+    let isWhole = false;
     while (from !== undefined) {
       const position: number = from;
-      const { records } = await guard.call("log.since", () => tier.log.since(position, PAGE));
-      if (records === undefined) break;
+      const { records, oldest } = await guard.call("log.since", () => tier.log.since(position, PAGE));
+      if (records === undefined) {
+        // Trimmed in between, it is not whole from anywhere that is known.
+        from = isWhole ? undefined : oldest;
+        isWhole = true;
+        continue;
+      }
       known.add(position);
       for (const record of records) known.add(record.position);
       from = records.length < PAGE ? undefined : records.at(-1)?.position;

@@ -11,7 +11,7 @@ const SCHEDULES: Readonly<Record<string, number>> = {
   bounded: 150,
   busy: 50,
   calls: 100,
-  failover: 100,
+  failover: 150,
   feed: 150,
   fair: 500,
   joins: 300,

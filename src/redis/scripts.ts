@@ -140,7 +140,8 @@ local function store(entry, parts, value, ttl, upload, id)
   redis.call('UNLINK', parts)
   if id ~= '' then
     redis.call('RENAME', upload, parts)
-    redis.call('PEXPIRE', parts, ttl)
+    -- The entry's own end: between two readings of the clock a millisecond may pass.
+    redis.call('PEXPIREAT', parts, redis.call('PEXPIRETIME', entry))
   end
 end
 `;

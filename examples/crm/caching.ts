@@ -4,7 +4,7 @@ import type { Database } from "./database.js";
 import { SqlCategories, SqlProducts, SqlSettings } from "./sql/catalogue.js";
 import { SqlContacts, SqlDeals } from "./sql/people.js";
 
-/** Seconds that each kind of row is fresh: how long a change by a program that tells nobody may go unseen. */
+/** Seconds that each kind of row is fresh: all that bounds it where there is no feed. */
 export const CACHE_TTL = {
   user: 300, // edited by its owner, at any time
   contact: 600,
@@ -23,7 +23,7 @@ export function createCrmCache(options: CacheOptions = {}): Cache {
   return createCache({ name: "crm", presets, staleIfError: "1h", ...options });
 }
 
-/** The tag of a tenant's pipeline report, which every write of a deal drops. */
+/** The tag of a tenant's pipeline report, which every change of a deal drops. */
 export function pipelineTag(tenant: string): readonly [string, string] {
   return ["pipeline", tenant];
 }
@@ -44,8 +44,8 @@ export interface Repositories {
 }
 
 /**
- * Declares once what is cached, for how long, and what each write drops. The tenant is the first argument of every
- * method and the scope of every entry: a call without one is refused, and no write of one tenant touches another's.
+ * Declares once what is cached, and for how long. What drops it are the rows themselves: `feed.ts`. The tenant is the first
+ * argument of every method and the scope of every entry: a read without one is refused, and no row of one tenant touches another's.
  */
 export function cacheRepositories(cache: Cache, database: Database): Repositories {
   return {
@@ -64,14 +64,12 @@ export function cacheRepositories(cache: Cache, database: Database): Repositorie
         search: { kind: "search", key: (_tenant, words) => ({ q: words.trim().toLowerCase() }) },
         count: "count",
       },
-      writes: { create: "create", rename: { ids: (_tenant, id) => [id] } },
     }),
     deals: repository(cache, new SqlDeals(database), {
       name: "deal",
       scope: "tenant",
       preset: "deal",
       reads: { getById: "id", board: "list" },
-      writes: { move: { ids: (_tenant, id) => [id], invalidates: (_deal, tenant) => [{ tag: pipelineTag(tenant) }] } },
       // A card shows its contact's name.
       belongsTo: { contact: (deal) => deal.contactId },
     }),
@@ -80,14 +78,12 @@ export function cacheRepositories(cache: Cache, database: Database): Repositorie
       scope: "tenant",
       preset: "category",
       reads: { getById: "id", list: { kind: "list", preset: "category" } },
-      writes: { rename: { ids: (_tenant, id) => [id] } },
     }),
     products: repository(cache, new SqlProducts(database), {
       name: "product",
       scope: "tenant",
       preset: "product",
       reads: { getById: "id", listByCategory: { kind: "list", as: "category", preset: "product" } },
-      writes: { reprice: "all" },
       // A product shows its category's name.
       belongsTo: { category: (product) => product.categoryId },
     }),
@@ -96,7 +92,6 @@ export function cacheRepositories(cache: Cache, database: Database): Repositorie
       scope: "tenant",
       preset: "settings",
       reads: { get: "key", all: { kind: "list", preset: "settings" } },
-      writes: { put: { ids: (_tenant, name) => [name] } },
       id: (setting) => setting.name,
     }),
   };

@@ -2,6 +2,10 @@ import pg from "pg";
 
 /** A pool of connections that counts its statements: each is work for the database that the cache did not spare it. */
 export interface Database {
+  /** Where it is, with the password: for connections of another kind. */
+  readonly url: string;
+  /** Where the tables are; `undefined`: the server's search path says. */
+  readonly schema: string | undefined;
   readonly statements: number;
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   close(): Promise<void>;
@@ -19,6 +23,8 @@ export function openDatabase(url: string, schema?: string): Database {
   pool.on("error", () => undefined);
   let statements = 0;
   return {
+    url,
+    schema,
     get statements() {
       return statements;
     },
@@ -52,7 +58,7 @@ const TABLES = `
     foreign key (tenant, category_id) references categories (tenant, id));
   create table if not exists deals (
     tenant text not null, id int not null, contact_id int not null, product_id int not null, stage text not null, amount bigint not null,
-    primary key (tenant, id), foreign key (tenant, contact_id) references contacts (tenant, id));
+    primary key (tenant, id), foreign key (tenant, contact_id) references contacts (tenant, id) on delete cascade);
   create table if not exists settings (
     tenant text not null, name text not null, value jsonb not null, primary key (tenant, name));
 `;

@@ -3,15 +3,10 @@ import type { Cache } from "../../src/index.js";
 import { pipelineTag, type Repositories } from "./caching.js";
 import type { Users } from "./users.js";
 
-/** What happened in the business, told by whoever did it, after its commit. */
+/** What happened in the business and shows in no row: nothing in the database could tell. */
 export interface DomainEvents {
-  /** A nightly job has written contacts past the repositories. */
-  "contacts imported": { readonly tenant: string; readonly ids: readonly number[] };
-  /** The back office has rearranged a category. */
-  "category changed": { readonly tenant: string; readonly id: number };
-  "user renamed": { readonly tenant: string; readonly id: number };
-  /** The tenant's data was restored from a backup. */
-  "tenant restored": { readonly tenant: string };
+  /** Nothing of the tenant may stay in any memory, though its rows are kept until the contract is over. */
+  "tenant left": { readonly tenant: string };
 }
 
 type Handler<E> = (event: E) => Promise<unknown>;
@@ -35,12 +30,9 @@ export class EventBus {
 /** Events → invalidation, in one place. */
 export function invalidateOnEvents(events: EventBus, cache: Cache, repositories: Repositories, users: Users): void {
   const { contacts, categories, deals, products, settings } = repositories;
-  events.on("contacts imported", ({ tenant, ids }) => contacts.cache.in(tenant).invalidate(...ids));
-  events.on("category changed", ({ tenant, id }) => categories.cache.in(tenant).invalidate(id));
-  events.on("user renamed", ({ tenant, id }) => users.forgetGreeting(tenant, id));
   for (const repository of [contacts, deals, categories, products, settings]) {
-    events.on("tenant restored", ({ tenant }) => repository.cache.in(tenant).invalidateAll());
+    events.on("tenant left", ({ tenant }) => repository.cache.in(tenant).invalidateAll());
   }
-  events.on("tenant restored", ({ tenant }) => users.forgetAll(tenant));
-  events.on("tenant restored", ({ tenant }) => cache.invalidate({ tag: pipelineTag(tenant) }));
+  events.on("tenant left", ({ tenant }) => users.forgetAll(tenant));
+  events.on("tenant left", ({ tenant }) => cache.invalidate({ tag: pipelineTag(tenant) }));
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { startPostgres } from "../../scripts/servers/postgres.js";
 import { createCrm } from "./crm.js";
+import { openFeed, removeFeed } from "./feed.js";
 import { createTables, createTenant, openDatabase, type Database } from "./database.js";
 import { playScenario } from "./scenario.js";
 
@@ -12,8 +13,12 @@ try {
   const database = await openOwnDatabase();
   await createTables(database);
   for (const tenant of TENANTS) await createTenant(database, tenant);
-  const crm = createCrm(database);
+  const slot = `crm_${randomBytes(6).toString("hex")}`;
+  cleanups.push(() => removeFeed(database, slot));
+  const feed = openFeed(database, slot);
+  const crm = createCrm(database, { feed });
   cleanups.push(() => crm.close());
+  await feed.ready();
   await playScenario(crm, database, TENANTS, (line) => console.log(line));
 } finally {
   for (const cleanup of cleanups.reverse()) await cleanup();
@@ -23,7 +28,8 @@ try {
 async function openOwnDatabase(): Promise<Database> {
   const given = process.env["DATABASE_URL"];
   if (given === undefined || given === "") {
-    const server = await startPostgres();
+    // A commit comes to the feed when it is in the log's file: at once this way.
+    const server = await startPostgres({ settings: { synchronous_commit: "on" } });
     cleanups.push(() => server.stop());
     console.log("PostgreSQL: one of our own, for as long as this runs");
     return closedAtEnd(openDatabase(server.url));

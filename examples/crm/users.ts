@@ -1,3 +1,4 @@
+import type { FedEntity } from "../../src/feed/change-feed.js";
 import type { Cache, Entity, ScopedEntity } from "../../src/index.js";
 import type { User } from "./model.js";
 import type { SqlUsers } from "./sql/people.js";
@@ -24,7 +25,10 @@ export class Users {
     return this.#in(tenant).get(id);
   }
 
-  /** Write-through: stores what was committed. Of two that race, the last one committed stays, or none. */
+  /**
+   * Write-through: stores what was committed. Of two that race, the last one committed stays, or none. The feed cannot know whose
+   * write it hears of and drops it again, a moment later: until then it is this that makes the write be seen at once.
+   */
   rename(tenant: string, id: number, name: string): Promise<User | undefined> {
     return this.#in(tenant).writeThrough(id, () => this.#sql.rename(tenant, id, name));
   }
@@ -42,9 +46,9 @@ export class Users {
     );
   }
 
-  /** Drops what was put aside about a user; the user's own entry is the write-through's. */
-  async forgetGreeting(tenant: string, id: number): Promise<void> {
-    await this.#cache.invalidate({ tag: greetingTag(tenant, id) });
+  /** For the feed: what a row of `users` is. */
+  get entity(): FedEntity {
+    return this.#users;
   }
 
   /** Drops every user of the tenant, and what was put aside about them. */
@@ -57,7 +61,8 @@ export class Users {
   }
 }
 
-function greetingTag(tenant: string, id: number): readonly [string, string, number] {
+/** The tag of what was put aside about a user. */
+export function greetingTag(tenant: string, id: number): readonly [string, string, number] {
   return ["greeting of", tenant, id];
 }
 

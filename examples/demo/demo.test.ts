@@ -102,14 +102,16 @@ describe("the demo", () => {
       expect(phase?.writes.outOfBand).toBeGreaterThan(0);
       expect(phase?.stale.checked).toBeGreaterThan(20);
       expect(phase?.wrongAfterQuiet.checked).toBeGreaterThan(10);
-      expect(phase).toMatchObject({ errors: 0, stale: { unexplained: 0 }, wrongAfterQuiet: { api: 0 } });
+      expect(phase).toMatchObject({ errors: 0, stale: { unexplained: 0 }, wrongAfterQuiet: { api: 0, outOfBand: 0 } });
     }
     expect(without).toMatchObject({ hitRatio: null, stale: { stale: 0 }, wrongAfterQuiet: { outOfBand: 0 } });
     expect(without.sourceQueriesPerRequest).toBeGreaterThan(0.9);
     expect(cached?.hitRatio?.memory).toBeGreaterThan(0.1);
     expect(cached?.sourceQueriesPerRequest).toBeLessThan(0.85);
-    // Nothing tells the cache of these: that they are found shows that the check can find something.
-    expect(cached?.stale.explained.outOfBand).toBeGreaterThan(0);
+    // A row changed by SQL is seen within the bound, and one slot serves both workers.
+    expect(cached?.stale.largestByWriterMs["out-of-band"]).toBeLessThanOrEqual(cached?.feed?.maxStalenessMs ?? 0);
+    expect(cached?.feed?.workers.toSorted()).toEqual(["leader", "standby"]);
+    expect(without.feed).toBeNull();
     await expectNothingLeft(errors);
   }, 60_000);
 
@@ -123,7 +125,11 @@ describe("the demo", () => {
       expect(code).toBe(0);
       const summary = JSON.parse(output) as Summary;
       expect(summary.settings).toMatchObject({ workers: 2, sharedTier: "host" });
-      expect(summary.with).toMatchObject({ errors: 0, stale: { unexplained: 0 }, wrongAfterQuiet: { api: 0 } });
+      expect(summary.with).toMatchObject({
+        errors: 0,
+        stale: { unexplained: 0 },
+        wrongAfterQuiet: { api: 0, outOfBand: 0 },
+      });
       expect(summary.with?.hitRatio?.shared).toBeGreaterThan(0);
       const database = openDatabase(server.url);
       expect(
@@ -132,6 +138,9 @@ describe("the demo", () => {
           [],
         ),
       ).toEqual([]);
+      // A slot left behind would have that server keep its log for ever.
+      expect(await database.query("select slot_name from pg_replication_slots", [])).toEqual([]);
+      expect(await database.query("select pubname from pg_publication", [])).toEqual([]);
       await database.close();
       await expectNothingLeft("");
     } finally {

@@ -9,7 +9,14 @@ export interface WorkerSettings {
   readonly databaseUrl: string;
   readonly schema: string | undefined;
   /** `undefined`: straight from the database. */
-  readonly cache: { readonly name: string; readonly shared: SharedPlace | undefined } | undefined;
+  readonly cache:
+    | {
+        readonly name: string;
+        /** The feed's, for both workers. */
+        readonly slot: string;
+        readonly shared: SharedPlace | undefined;
+      }
+    | undefined;
 }
 
 export type ToWorker =
@@ -33,9 +40,17 @@ export interface WorkerCounters {
   readonly coalesced: number;
 }
 
+/** Which worker reads the database's log, and which would take over. */
+export type FeedRole = "leader" | "standby";
+
 export type FromWorker =
   | { readonly type: "ready"; readonly port: number }
-  | { readonly type: "counters"; readonly counters: WorkerCounters; readonly final: boolean }
+  | {
+      readonly type: "counters";
+      readonly counters: WorkerCounters;
+      readonly feed: FeedRole | undefined;
+      readonly final: boolean;
+    }
   | { readonly type: "error"; readonly message: string };
 
 export const NO_COUNTERS: WorkerCounters = {

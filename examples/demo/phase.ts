@@ -3,7 +3,7 @@ import type { Random } from "../tracker/random.js";
 import { Connection } from "./connection.js";
 import type { Histogram } from "./histogram.js";
 import { Load } from "./load.js";
-import { addCounters, NO_COUNTERS, subtractCounters, type WorkerCounters } from "./messages.js";
+import { addCounters, NO_COUNTERS, subtractCounters, type FeedRole, type WorkerCounters } from "./messages.js";
 import { DELETED, type Bounds, type StalenessChecker, type StaleReport } from "./staleness.js";
 import type { WorkerProcess } from "./worker-process.js";
 import type { Workload } from "./workload.js";
@@ -56,10 +56,14 @@ export interface PhaseResult {
   readonly errorMessages: readonly string[];
   readonly latency: Histogram;
   readonly counters: WorkerCounters;
+  /** What each worker was to the feed of changes at the end; empty without the cache. */
+  readonly feed: readonly FeedRole[];
+  readonly bounds: Bounds;
   readonly stale: StaleReport;
   readonly wrongAfterQuiet: WrongAfterQuiet;
 }
 
+/** Beyond what the bounds allow, in milliseconds. */
 const QUIET = 500;
 /** Rows compared after the load, the last written. */
 const MAX_COMPARED = 2_000;
@@ -88,7 +92,7 @@ export async function runPhase(options: PhaseOptions): Promise<PhaseResult> {
   const seconds = (performance.now() - measuredFrom) / 1_000;
   const counters = subtractCounters(await Promise.race([totalOf(workers), aborted]), before);
   const stale = checker.report();
-  await Promise.race([sleep(QUIET), aborted]);
+  await Promise.race([sleep(QUIET + Math.max(options.bounds.otherWorker, options.bounds.outOfBand)), aborted]);
   const wrongAfterQuiet = await Promise.race([compareAll(options), aborted]);
   return {
     seconds,
@@ -100,6 +104,8 @@ export async function runPhase(options: PhaseOptions): Promise<PhaseResult> {
     errorMessages: [...load.messages, ...workers.flatMap((worker) => worker.errors)].slice(0, 5),
     latency: load.latency,
     counters,
+    feed: workers.map(({ feed }) => feed).filter((role) => role !== undefined),
+    bounds: options.bounds,
     stale,
     wrongAfterQuiet,
   };

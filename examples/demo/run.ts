@@ -137,8 +137,8 @@ class Demo {
   }
 
   async #startWorkers(cached: boolean): Promise<void> {
-    const { databaseUrl, schema, cacheName, shared } = this.#servers;
-    const cache = cached ? { name: cacheName, shared } : undefined;
+    const { databaseUrl, schema, cacheName, slot, shared } = this.#servers;
+    const cache = cached ? { name: cacheName, slot, shared } : undefined;
     const starting = Array.from({ length: this.#workerCount() }, async () => {
       const worker = await WorkerProcess.start({ databaseUrl, schema, cache });
       this.#workers.push(worker);
@@ -158,8 +158,8 @@ class Demo {
   }
 
   async #bounds(): Promise<Bounds> {
-    const { MAX_STALENESS, LONGEST_TTL } = await import("../tracker/cached.js");
-    return { otherWorker: MAX_STALENESS, outOfBand: LONGEST_TTL };
+    const { MAX_STALENESS } = await import("../tracker/cached.js");
+    return { otherWorker: MAX_STALENESS, outOfBand: MAX_STALENESS };
   }
 }
 

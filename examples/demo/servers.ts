@@ -6,7 +6,8 @@ import { createClient } from "redis";
 import { startPostgres } from "../../scripts/servers/postgres.js";
 import { findRedisServer, startRedis } from "../../scripts/servers/redis.js";
 import { lmdb } from "../../src/lmdb/index.js";
-import { openDatabase } from "../tracker/database.js";
+import { openDatabase, type Database } from "../tracker/database.js";
+import { removeFeed } from "../tracker/feed.js";
 import type { Cleanup } from "./cleanup.js";
 import type { SharedPlace } from "./messages.js";
 
@@ -18,6 +19,8 @@ export interface Servers {
   readonly shared: SharedPlace | undefined;
   /** The cache's name: nobody else's, on a Redis that others use too. */
   readonly cacheName: string;
+  /** The name of the feed's slot and publication: nobody else's, on a server that others use too. */
+  readonly slot: string;
 }
 
 export interface ServersOptions {
@@ -31,27 +34,32 @@ export interface ServersOptions {
 
 /** Starts what the environment does not name; all of it is undone by `cleanup`. */
 export async function startServers(options: ServersOptions, withCache: boolean): Promise<Servers> {
-  const cacheName = `tiercache-demo-${randomBytes(6).toString("hex")}`;
-  const database = await openDatabaseServer(options);
+  const unique = randomBytes(6).toString("hex");
+  const cacheName = `tiercache-demo-${unique}`;
+  const slot = `tiercache_demo_${unique}`;
+  const database = await openDatabaseServer(options, slot);
   const shared = withCache ? ((await openRedis(options, cacheName)) ?? (await openHost(options))) : undefined;
-  return { ...database, shared, cacheName };
+  return { ...database, shared, cacheName, slot };
 }
 
-async function openDatabaseServer({
-  env,
-  cleanup,
-  say,
-  onCrash,
-}: ServersOptions): Promise<Pick<Servers, "databaseUrl" | "schema">> {
+async function openDatabaseServer(
+  { env, cleanup, say, onCrash }: ServersOptions,
+  name: string,
+): Promise<Pick<Servers, "databaseUrl" | "schema">> {
   const given = env["DATABASE_URL"];
   if (given !== undefined && given !== "") {
-    const schema = `tiercache_demo_${randomBytes(6).toString("hex")}`;
-    await runAlone(given, `create schema ${schema}`);
-    cleanup.add(`drop the schema ${schema}`, () => runAlone(given, `drop schema ${schema} cascade`));
-    say(`PostgreSQL: the one of DATABASE_URL, in the schema ${schema}`);
-    return { databaseUrl: given, schema };
+    await alone(given, async (database) => {
+      const [views] = await database.query("select from pg_namespace where nspname = 'tiercache'", []);
+      await database.run(`create schema ${name}`);
+      cleanup.add(`drop the schema ${name}, and what the feed and the view left`, () =>
+        alone(given, (last) => dropAll(last, name, views === undefined)),
+      );
+    });
+    say(`PostgreSQL: the one of DATABASE_URL, in the schema ${name}`);
+    return { databaseUrl: given, schema: name };
   }
-  const server = await startPostgres();
+  // A commit comes to the feed when it is in the log's file: at once this way, and without it a tenth of a second later.
+  const server = await startPostgres({ settings: { synchronous_commit: "on" } });
   let stopping = false;
   cleanup.add("stop PostgreSQL", () => {
     stopping = true;
@@ -112,10 +120,19 @@ async function openHost({ cleanup, say }: ServersOptions): Promise<SharedPlace |
   return { kind: "host", folder };
 }
 
-async function runAlone(url: string, sql: string): Promise<void> {
+/** @param own whether what views keep in the schema `tiercache` is nobody else's. */
+async function dropAll(database: Database, name: string, own: boolean): Promise<void> {
+  await database.run(`drop schema ${name} cascade`);
+  await removeFeed(database, name);
+  await database.run(
+    own ? "drop schema if exists tiercache cascade" : `delete from tiercache.view_state where name like '${name}.%'`,
+  );
+}
+
+async function alone<T>(url: string, act: (database: Database) => Promise<T>): Promise<T> {
   const database = openDatabase(url, { connections: 1 });
   try {
-    await database.run(sql);
+    return await act(database);
   } finally {
     await database.close();
   }

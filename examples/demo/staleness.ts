@@ -1,4 +1,4 @@
-/** Who changed a row: a writer that goes through the API and so through the cache, or plain SQL that the cache never hears of. */
+/** Who changed a row: a writer that goes through the API, or plain SQL, of which no worker is told but by the database. */
 export type Writer = "api" | "out-of-band";
 
 /** A committed version, as the driver learned of it. */
@@ -15,7 +15,7 @@ export interface Write {
 export interface Bounds {
   /** A write through another worker: milliseconds until every other worker has heard of it. */
   readonly otherWorker: number;
-  /** A write past the API: milliseconds until its entry runs out. */
+  /** A write past the API: milliseconds until every worker has heard of it. */
   readonly outOfBand: number;
 }
 
@@ -51,7 +51,7 @@ const MAX_EXAMPLES = 5;
  * its request leaves, both on this process's monotonic clock: whatever is counted really was wrong, and a write still on its
  * way counts for nobody.
  *
- * A stale read is the API's if it misses any write through the API (that write has told the cache), else plain SQL's.
+ * A stale read is the API's if it misses any write through the API (that write has told the cache at once), else plain SQL's.
  */
 export class StalenessChecker {
   readonly #rows = new Map<number, Write[]>();

@@ -1,6 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { NO_COUNTERS, type FromWorker, type ToWorker, type WorkerCounters, type WorkerSettings } from "./messages.js";
+import {
+  NO_COUNTERS,
+  type FeedRole,
+  type FromWorker,
+  type ToWorker,
+  type WorkerCounters,
+  type WorkerSettings,
+} from "./messages.js";
 import { within } from "../../scripts/servers/within.js";
 
 const START_TIMEOUT = 30_000;
@@ -14,6 +21,8 @@ export class WorkerProcess {
   readonly exited: Promise<string>;
   /** As it last reported. */
   counters: WorkerCounters = NO_COUNTERS;
+  /** As it last reported; `undefined` without a cache. */
+  feed: FeedRole | undefined;
   /** Its own errors, the first few. */
   readonly errors: string[] = [];
   readonly #child: ChildProcess;
@@ -72,6 +81,7 @@ export class WorkerProcess {
     switch (message.type) {
       case "counters":
         this.counters = message.counters;
+        this.feed = message.feed;
         if (message.final) {
           this.#onFinal?.(message.counters);
         }

@@ -1,17 +1,18 @@
 import { rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import type { TierFactory } from "../../src/index.js";
 import { createApi } from "../tracker/api.js";
 import type { CachedTracker } from "../tracker/cached.js";
-import { openDatabase } from "../tracker/database.js";
-import type { Tracker } from "../tracker/model.js";
+import { openDatabase, type Database } from "../tracker/database.js";
 import { databaseTracker } from "../tracker/repositories.js";
-import type { FromWorker, ToWorker, WorkerCounters, WorkerSettings } from "./messages.js";
+import type { FeedRole, FromWorker, SharedPlace, ToWorker, WorkerCounters, WorkerSettings } from "./messages.js";
 
 /** A process of the example API, run by the driver: told what to do and asked for its counters over the IPC channel. */
 
 const REPORT_EVERY = 250;
 /** Longer than any pause of the load: the driver's idle connection must not be closed as it sends. */
 const KEEP_ALIVE = 60_000;
+const FEED_TIMEOUT = 20_000;
 
 let hostFolder: string | undefined;
 let stopping = false;
@@ -39,14 +40,14 @@ process.once("message", (message: ToWorker) => {
 async function start(settings: WorkerSettings): Promise<void> {
   const database = openDatabase(settings.databaseUrl, { connections: 10, schema: settings.schema });
   const source = databaseTracker(database);
-  const cached = settings.cache === undefined ? undefined : await openCache(source, settings.cache);
+  const cached = settings.cache === undefined ? undefined : await openCache(database, settings.cache);
   const api = createApi(cached?.tracker ?? source, {
     stats: () => ({ sourceQueries: database.queries, cache: cached?.cache.stats() }),
     onError: (error) => send({ type: "error", message: describe(error) }),
   });
   api.keepAliveTimeout = KEEP_ALIVE;
   const report = (final: boolean): void =>
-    send({ type: "counters", counters: countersOf(database.queries, cached), final });
+    send({ type: "counters", counters: countersOf(database.queries, cached), feed: roleOf(cached), final });
   process.on("message", (message: ToWorker) => {
     if (message.type === "report") {
       report(true);
@@ -55,7 +56,7 @@ async function start(settings: WorkerSettings): Promise<void> {
       stopping = true;
       api.closeAllConnections();
       api.close();
-      void Promise.allSettled([cached?.close(), database.close()]).then(() => process.disconnect());
+      void close(cached, database).then(() => process.disconnect());
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -66,19 +67,56 @@ async function start(settings: WorkerSettings): Promise<void> {
   send({ type: "ready", port: (api.address() as AddressInfo).port });
 }
 
-async function openCache(source: Tracker, settings: NonNullable<WorkerSettings["cache"]>): Promise<CachedTracker> {
+async function openCache(
+  database: Database,
+  { name, slot, shared }: NonNullable<WorkerSettings["cache"]>,
+): Promise<CachedTracker & { closeTier?: () => void }> {
   // Only here: a worker without a cache pays nothing for it.
-  const { cachedTracker, MAX_STALENESS, openCachedTracker } = await import("../tracker/cached.js");
-  const { name, shared } = settings;
-  if (shared?.kind !== "host") {
-    return openCachedTracker(source, { name, redisUrl: shared?.url });
+  const { openCachedTracker } = await import("../tracker/cached.js");
+  const { tiers, close: closeTier } = await openTier(shared);
+  const cached = await openCachedTracker(databaseTracker(database), { name, database, slot, tiers });
+  try {
+    await cached.feed?.ready({ timeout: FEED_TIMEOUT });
+  } catch (error) {
+    const problem = (await cached.feed?.status())?.problem;
+    throw new Error(`The feed of changes did not begin: ${problem ?? describe(error)}`, { cause: error });
   }
-  hostFolder = shared.folder;
-  const { createCache, memory } = await import("../../src/index.js");
-  const { lmdb } = await import("../../src/lmdb/index.js");
-  const tiers = [memory(), lmdb({ path: shared.folder })];
-  const cache = createCache({ name, tiers, shared: { maxStaleness: MAX_STALENESS } });
-  return { cache, tracker: cachedTracker(cache, source), close: () => cache.close() };
+  return { ...cached, closeTier };
+}
+
+async function openTier(
+  shared: SharedPlace | undefined,
+): Promise<{ tiers: readonly TierFactory[]; close: () => void }> {
+  if (shared === undefined) {
+    return { tiers: [], close: () => undefined };
+  }
+  if (shared.kind === "host") {
+    hostFolder = shared.folder;
+    const { lmdb } = await import("../../src/lmdb/index.js");
+    return { tiers: [lmdb({ path: shared.folder })], close: () => undefined };
+  }
+  const { createClient } = await import("redis");
+  const { redis } = await import("../../src/redis/index.js");
+  const client = createClient({ url: shared.url });
+  // Every command of a lost connection rejects; the cache counts that and goes on without Redis.
+  client.on("error", () => undefined);
+  await client.connect();
+  return { tiers: [redis(client)], close: () => client.destroy() };
+}
+
+/** The cache before the connections that it uses. */
+async function close(
+  cached: (CachedTracker & { closeTier?: () => void }) | undefined,
+  database: Database,
+): Promise<void> {
+  await Promise.allSettled([cached?.close()]);
+  cached?.closeTier?.();
+  await Promise.allSettled([database.close()]);
+}
+
+function roleOf(cached: CachedTracker | undefined): FeedRole | undefined {
+  const role = cached?.cache.stats().feed?.["role"];
+  return role === "leader" || role === "standby" ? role : undefined;
 }
 
 function countersOf(sourceQueries: number, cached: CachedTracker | undefined): WorkerCounters {

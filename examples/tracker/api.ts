@@ -128,7 +128,7 @@ const getProject: Route = async ({ tracker, tenant, path }) => tracker.projects.
 const getUser: Route = async ({ tracker, tenant, path }) => tracker.users.getById(tenant, idOf(path));
 const getIssue: Route = async ({ tracker, tenant, path }) => tracker.issues.getById(tenant, idOf(path));
 const getIssueByKey: Route = ({ tracker, tenant, path }) => tracker.issues.getByKey(tenant, path[2] ?? "");
-const getAnalytics: Route = async ({ tracker, tenant }) => ({ projects: await tracker.analytics.progress(tenant) });
+const getAnalytics: Route = ({ tracker, tenant }) => tracker.analytics.progress(tenant);
 const countIssues: Route = async ({ tracker, tenant, query }) => ({
   count: await tracker.issues.count(tenant, parseFilter(query)),
 });

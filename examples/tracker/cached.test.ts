@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createCache, type Cache } from "../../src/index.js";
-import { cachedTracker, warmTenant } from "./cached.js";
+import { SharedMemory } from "../../src/testing/index.js";
+import { cachedTracker, MAX_STALENESS, warmTenant } from "./cached.js";
 import type { Issue, Tracker } from "./model.js";
-import { startTestTracker, type TestTracker } from "./testing.js";
+import { startTestTracker, type FedTracker, type TestTracker } from "./testing.js";
 
 const OURS = "aurora";
 const THEIRS = "blue-harbor";
@@ -13,15 +14,16 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
+let fed: FedTracker;
 let cache: Cache;
 let tracker: Tracker;
 let issue: Issue;
 beforeEach(async () => {
-  cache = createCache({ name: "test" });
-  tracker = cachedTracker(cache, test.tracker);
+  fed = await test.cached();
+  ({ cache, tracker } = fed);
   issue = await test.issueOf(OURS);
 });
-afterEach(() => cache.close());
+afterEach(() => fed.close());
 
 /** The statements that `work` sends to the database. */
 async function queriesOf(work: () => Promise<unknown>): Promise<number> {
@@ -44,7 +46,6 @@ function reads(tenant: string, { id, key, projectId, reporterId }: Issue): Recor
     search: () => tracker.issues.search(tenant, "invoice", 20),
     count: () => tracker.issues.count(tenant, { projectId }),
     total: () => tracker.issues.count(tenant, {}),
-    analytics: () => tracker.analytics.progress(tenant),
   };
 }
 
@@ -73,9 +74,8 @@ describe("the cached tracker", () => {
     const direct = await Promise.all([
       test.tracker.issues.getById(OURS, issue.id),
       test.tracker.issues.listByProject(OURS, issue.projectId, { page: 1, limit: 20 }),
-      test.tracker.analytics.progress(OURS),
     ]);
-    expect(await Promise.all([cached["id"]?.(), cached["list"]?.(), cached["analytics"]?.()])).toEqual(direct);
+    expect(await Promise.all([cached["id"]?.(), cached["list"]?.()])).toEqual(direct);
   });
 
   it("asks once for many who ask at the same time", async () => {
@@ -106,6 +106,7 @@ describe("the cached tracker", () => {
     await readAll(cached);
     await readAll(theirs);
     await tracker.issues.update(OURS, issue.id, { priority: "high" });
+    await fed.caughtUp();
     // "many" asks for the row that is not there: an absence goes with every write, which may be the one that ends it.
     const asked = await askedAgain(cached);
     expect(asked.filter((name) => name !== "search")).toEqual(["id", "many", "key", "list", "done", "count"]);
@@ -116,6 +117,7 @@ describe("the cached tracker", () => {
     const cached = reads(OURS, issue);
     await readAll(cached);
     await tracker.issues.update(OURS, issue.id, { status: issue.status === "done" ? "todo" : "done" });
+    await fed.caughtUp();
     expect(await askedAgain(cached)).toContain("total");
   });
 
@@ -124,6 +126,7 @@ describe("the cached tracker", () => {
     const cached = { ...reads(OURS, issue), "neighbour's id": () => tracker.issues.getById(OURS, neighbour.id) };
     await readAll(cached);
     await tracker.projects.update(OURS, issue.projectId, { name: "Another name" });
+    await fed.caughtUp();
     expect(await askedAgain(cached)).toEqual(["project", "projects", "id", "key"]);
   });
 
@@ -134,28 +137,21 @@ describe("the cached tracker", () => {
     expect(again).toMatchObject({ id: shown?.id, version: (shown?.version ?? 0) + 1 });
   });
 
-  it("drops the lists of the tenant when a write fails, since it may have committed", async () => {
+  it("hears from the feed of a write that failed and had committed all the same", async () => {
     const lost: Tracker = { ...test.tracker, issues: { ...test.tracker.issues, update: lostAnswer } };
-    await cache.close();
-    cache = createCache({ name: "test" });
-    tracker = cachedTracker(cache, lost);
+    await fed.close();
+    fed = await test.cached({ source: lost });
+    ({ cache, tracker } = fed);
     await readAll(reads(OURS, issue));
     await expect(tracker.issues.update(OURS, issue.id, { title: "Written all the same" })).rejects.toThrow(
       "connection lost",
     );
+    await fed.caughtUp();
     expect(await tracker.issues.getById(OURS, issue.id)).toMatchObject({ title: "Written all the same" });
     expect((await tracker.issues.listByProject(OURS, issue.projectId, { page: 1, limit: 1 }))[0]).toMatchObject({
       id: issue.id,
       title: "Written all the same",
     });
-  });
-
-  it("does not see a write past it, until it is told", async () => {
-    const before = await tracker.issues.getById(OURS, issue.id);
-    await test.database.query("update issues set title = 'Past the cache' where id = $1", [issue.id]);
-    expect(await tracker.issues.getById(OURS, issue.id)).toEqual(before);
-    await cache.invalidate({ entity: "issue", scope: OURS });
-    expect(await tracker.issues.getById(OURS, issue.id)).toMatchObject({ title: "Past the cache" });
   });
 
   it("answers users of a warmed tenant without asking the database", async () => {
@@ -174,6 +170,130 @@ describe("the cached tracker", () => {
     await expect(tracker.issues.listByProject("", issue.projectId, { page: 1, limit: 1 })).rejects.toMatchObject({
       code: "ERR_CACHE_ENTITY",
     });
+  });
+});
+
+describe("the tracker without a feed", () => {
+  it("drops what its own writes make outdated, and sees others' when their time is over", async () => {
+    const lonely = createCache({ name: "lonely" });
+    const { issues } = cachedTracker(lonely, test.tracker);
+    try {
+      await issues.listByProject(OURS, issue.projectId, { page: 1, limit: 1 });
+      const written = await issues.update(OURS, issue.id, { title: "By the API" });
+      expect(await issues.getById(OURS, issue.id)).toEqual(written);
+      expect((await issues.listByProject(OURS, issue.projectId, { page: 1, limit: 1 }))[0]?.title).toBe("By the API");
+      await test.database.query("update issues set title = 'By SQL' where id = $1", [issue.id]);
+      expect(await issues.getById(OURS, issue.id)).toEqual(written);
+    } finally {
+      await lonely.close();
+    }
+  });
+});
+
+describe("a writer that knows of no cache", () => {
+  let both: readonly [FedTracker, FedTracker];
+  beforeEach(async () => {
+    const shared = new SharedMemory();
+    const options = { name: "both", slot: "test_both", tiers: [shared.factory()] };
+    both = [await test.cached(options), await test.cached(options)];
+    expect(both.map(({ cache: one }) => one.stats().feed?.["role"])).toEqual(["leader", "standby"]);
+  });
+  afterEach(async () => {
+    for (const one of both.toReversed()) await one.close();
+  });
+
+  /**
+   * Runs SQL past the service, with what `read` gives in the memory of both, and reads on until both have the new answer.
+   *
+   * @returns how long after the commit the latest read began that had the old one, in milliseconds.
+   */
+  async function latenessOf<T>(
+    sql: string,
+    read: (of: Tracker) => Promise<T>,
+    isNew: (answer: T) => boolean,
+  ): Promise<number> {
+    for (const one of both) {
+      expect(isNew(await read(one.tracker))).toBe(false);
+      expect(await queriesOf(() => read(one.tracker))).toBe(0);
+    }
+    await test.database.run(sql);
+    const committed = performance.now();
+    let latest = 0;
+    for (const one of both) {
+      for (let late = performance.now() - committed; late <= 2 * MAX_STALENESS; late = performance.now() - committed) {
+        if (isNew(await read(one.tracker))) break;
+        latest = Math.max(latest, late);
+        await new Promise(setImmediate);
+      }
+      // What is loaded from now on is kept.
+      await one.caughtUp();
+      await read(one.tracker);
+      expect(await queriesOf(() => read(one.tracker))).toBe(0);
+    }
+    return latest;
+  }
+
+  it("is seen in a row, by id and by key, and in what shows it", async () => {
+    const { id, key, projectId } = issue;
+    const late = await latenessOf(
+      `update issues set title = 'Zygote' where id = ${id}`,
+      async ({ issues }) => [
+        await issues.getById(OURS, id),
+        await issues.getByKey(OURS, key),
+        (await issues.listByProject(OURS, projectId, { page: 1, limit: 1 }))[0],
+      ],
+      (found) => found.every((one) => one?.title === "Zygote"),
+    );
+    expect(late).toBeLessThanOrEqual(MAX_STALENESS);
+  });
+
+  it("is seen in both projects when it moves an issue, and in the counts by status", async () => {
+    const neighbour = await neighbourOf(issue);
+    const before = await test.tracker.issues.count(OURS, { status: "review" });
+    const late = await latenessOf(
+      `update issues set project_id = ${neighbour.projectId}, status = 'review' where id = ${issue.id}`,
+      async ({ issues }) => {
+        const [left, come] = await Promise.all(
+          [issue.projectId, neighbour.projectId].map((id) => issues.listByProject(OURS, id, { page: 1, limit: 100 })),
+        );
+        return { left, come, count: await issues.count(OURS, { status: "review" }) };
+      },
+      ({ left, come, count }) =>
+        left?.some(({ id }) => id === issue.id) === false &&
+        come?.some(({ id }) => id === issue.id) === true &&
+        count === before + (issue.status === "review" ? 0 : 1),
+    );
+    expect(late).toBeLessThanOrEqual(MAX_STALENESS);
+  });
+
+  it("is seen in the issues that its project takes along, and in their counts", async () => {
+    const { id, key, projectId } = issue;
+    const late = await latenessOf(
+      `delete from projects where id = ${projectId}`,
+      async ({ issues, projects }) => [
+        await projects.getById(OURS, projectId),
+        (await projects.list(OURS)).find((project) => project.id === projectId),
+        await issues.getById(OURS, id),
+        await issues.getByKey(OURS, key),
+        (await issues.listByProject(OURS, projectId, { page: 1, limit: 5 }))[0],
+        (await issues.count(OURS, { projectId })) === 0 ? undefined : "some",
+      ],
+      (found) => found.every((one) => one === undefined),
+    );
+    expect(late).toBeLessThanOrEqual(MAX_STALENESS);
+  });
+
+  it("is seen when it truncates a table", async () => {
+    const late = await latenessOf(
+      "truncate issues",
+      async ({ issues }) => [
+        await issues.getById(OURS, issue.id),
+        (await issues.search(OURS, "crash", 5))[0],
+        (await issues.count(OURS, {})) === 0 ? undefined : "some",
+      ],
+      (found) => found.every((one) => one === undefined),
+    );
+    expect(late).toBeLessThanOrEqual(MAX_STALENESS);
   });
 });
 

@@ -1,45 +1,43 @@
-import { createClient } from "redis";
-import {
-  createCache,
-  memory,
-  type Cache,
-  type InvalidationTarget,
-  type Segment,
-  type TierFactory,
-} from "../../src/index.js";
-import { redis } from "../../src/redis/index.js";
+import { createCache, memory, type Cache, type TierFactory } from "../../src/index.js";
+import type { PostgresFeed } from "../../src/postgres/feed.js";
 import { repository } from "../../src/repository.js";
+import { viewAnalytics } from "./analytics.js";
+import type { Database } from "./database.js";
+import { openFeed } from "./feed.js";
 import type {
+  AnalyticsRepository,
   Issue,
-  IssueChanges,
   IssueFilter,
   IssuePage,
   IssueRepository,
   IssueSummary,
   ProjectRepository,
   Status,
-  TenantRepository,
   Tracker,
-  UserRepository,
 } from "./model.js";
+import { ownWrites } from "./own-writes.js";
+import { COUNTS, mapTables, projectTag, shownTag, type CachedTables } from "./tables.js";
 
 /**
  * The tracker through a cache.
  *
- * | What                     | Fresh for | Dropped at once by                                       |
- * | ------------------------ | --------- | -------------------------------------------------------- |
- * | an issue, by id or key   | 5 minutes | its own writes, and those of its project                 |
- * | a project, a user        | 5 minutes | its own writes                                           |
- * | a project's issues       | 2 minutes | a write of any issue of that project                     |
- * | a search                 | 1 minute  | a write of an issue it shows; new matches wait a minute  |
- * | a count                  | 5 minutes | an issue created, deleted or moved to another status     |
- * | analytics                | 15 minutes| nothing: "as of" is part of their meaning                |
+ * | What                     | Fresh for | Dropped at once by a change, whoever makes it, of             |
+ * | ------------------------ | --------- | ------------------------------------------------------------- |
+ * | an issue, by id or key   | 5 minutes | its row, or its project's                                     |
+ * | a project, a user        | 5 minutes | its row                                                       |
+ * | a project's issues       | 2 minutes | any issue of that project                                     |
+ * | a search                 | 1 minute  | an issue it shows; new matches wait a minute                  |
+ * | a count                  | 5 minutes | an issue created, deleted or moved to another status          |
+ * | analytics                | 15 minutes| a refresh of their view, 10 s after a change: "as of" is part of their meaning |
  *
- * All of it is kept per tenant: no call is answered without one, and a write touches its own tenant's entries alone.
+ * No write has to be declared: the database tells the cache of its rows (`tables.ts`). All of it is kept per tenant: no call is
+ * answered without one, and a row touches its own tenant's entries alone.
  */
 export interface CachedTracker {
   readonly tracker: Tracker;
   readonly cache: Cache;
+  /** `undefined` without a database to listen to. */
+  readonly feed: PostgresFeed | undefined;
   /** Closes the cache and what was opened for it. */
   close(): Promise<void>;
 }
@@ -47,109 +45,106 @@ export interface CachedTracker {
 export interface CachedTrackerOptions {
   /** First segment of every key. */
   readonly name: string;
-  /** `undefined`: memory only, which is right for one process alone. */
-  readonly redisUrl?: string | undefined;
+  /** The one `source` reads. `undefined`: nobody tells of other writers, and the times above are all that bounds them. */
+  readonly database?: Database | undefined;
+  /** The feed's slot, one for each cache and database. @default "tracker" */
+  readonly slot?: string | undefined;
+  /** Where processes meet; after it, `memory` is all there is, which is right for one process alone. */
+  readonly tiers?: readonly TierFactory[] | undefined;
 }
 
-/** Milliseconds after which memory no longer answers when it has heard nothing of the other processes' writes. */
+/** Milliseconds: how old an answer may be at the most, whoever wrote, and whatever breaks. */
 export const MAX_STALENESS = 2_000;
-/** Milliseconds that an entry lives at most, analytics aside: the bound for writes that the cache is not told of. */
-export const LONGEST_TTL = 300_000;
 
-/** Connects to Redis, if there is one, and wraps `source`. @throws Error when Redis cannot be reached */
+/** Wraps `source`. Until its feed is there (`feed.ready()`) the cache reads through. */
 export async function openCachedTracker(
   source: Tracker,
-  { name, redisUrl }: CachedTrackerOptions,
+  { name, database, slot = "tracker", tiers = [] }: CachedTrackerOptions,
 ): Promise<CachedTracker> {
-  const client = redisUrl === undefined ? undefined : createClient({ url: redisUrl });
-  // Every command of a lost connection rejects; the cache counts that and goes on without Redis.
-  client?.on("error", () => undefined);
-  await client?.connect();
-  const tiers: TierFactory[] = client === undefined ? [memory()] : [memory(), redis(client)];
-  const cache = createCache({ name, tiers, shared: { maxStaleness: MAX_STALENESS } });
+  const feed = database && (await openFeed(database, slot, MAX_STALENESS));
+  const cache = createCache({ name, tiers: [memory(), ...tiers], shared: { maxStaleness: MAX_STALENESS }, feed });
+  const analytics = database && viewAnalytics(cache, database, feed);
+  await analytics?.views.ensure();
   return {
-    tracker: cachedTracker(cache, source),
+    tracker: cachedTracker(cache, source, { feed, schema: database?.schema, analytics }),
     cache,
+    feed,
     async close() {
+      await analytics?.views.close();
       await cache.close();
-      client?.destroy();
     },
   };
 }
 
-/** Declares what is cached of the tracker, and what drops it. Once per cache. */
-export function cachedTracker(cache: Cache, source: Tracker): Tracker {
+/** What tells a cache of the tracker's database. */
+export interface TrackerChanges {
+  readonly feed: PostgresFeed | undefined;
+  /** Where the tables are. @default public */
+  readonly schema?: string | undefined;
+  /** @default the source's, cached */
+  readonly analytics?: AnalyticsRepository | undefined;
+}
+
+/** Declares what is cached of the tracker, and what the feed's rows are to it. Once per cache. */
+export function cachedTracker(
+  cache: Cache,
+  source: Tracker,
+  { feed, schema, analytics }: TrackerChanges = { feed: undefined },
+): Tracker {
+  const rows = cachedRows(cache, source);
+  if (feed !== undefined) mapTables(feed, schema, rows);
+  const writes = ownWrites(cache, source, rows);
   return {
-    tenants: cachedTenants(cache, source.tenants),
-    projects: cachedProjects(cache, source.projects),
-    users: cachedUsers(cache, source.users),
-    issues: cachedIssues(cache, source.issues),
-    analytics: repository(cache, source.analytics, {
-      name: "analytics",
-      scope: "tenant",
-      reads: { progress: "analytics" },
-    }),
+    ...rows,
+    projects: { ...projectReads(rows.projects), ...writes.projects },
+    issues: { ...issueReads(rows.issues), ...cachedQueries(cache, source.issues), ...writes.issues },
+    analytics: analytics ?? cachedAnalytics(cache, source),
   };
 }
 
-function cachedTenants(cache: Cache, source: TenantRepository): TenantRepository {
-  // A tenant is its own scope: nothing is left to tell two apart in one.
-  return repository(cache, source, {
-    name: "tenant",
-    scope: "tenant",
-    reads: { getById: { kind: "id", key: () => "self" } },
-  });
+function cachedAnalytics(cache: Cache, { analytics }: Tracker): AnalyticsRepository {
+  return repository(cache, analytics, { name: "analytics", scope: "tenant", reads: { progress: "analytics" } });
 }
 
-function cachedUsers(cache: Cache, source: UserRepository): UserRepository {
-  return repository(cache, source, { name: "user", scope: "tenant", ttl: "5m", reads: { getById: "id" } });
-}
-
-function cachedProjects(cache: Cache, source: ProjectRepository): ProjectRepository {
-  return repository(cache, source, {
-    name: "project",
-    scope: "tenant",
-    ttl: "5m",
-    reads: { getById: "id", list: "list" },
-    // What belongs to the project goes with it: its issues show its name.
-    writes: { update: { ids: (_tenant, id) => [id] } },
-  });
-}
-
-/** Rows by id and by key, and every write. Lists, searches and counts are held apart, to be dropped no more than needed. */
-function cachedIssues(cache: Cache, source: IssueRepository): IssueRepository {
-  const rows = repository(cache, source, {
-    name: "issue",
-    scope: "tenant",
-    ttl: "5m",
-    belongsTo: { project: (issue: Issue) => issue.projectId },
-    reads: { getById: "id", getByIds: { kind: "many", absent: undefined, result: "aligned" }, getByKey: "key" },
-    writes: {
-      create: { kind: "create", invalidates: (issue, tenant) => queriesOf(tenant, [issue], true) },
-      update: {
-        ids: (_tenant, id) => [id],
-        invalidates: (issue, tenant, id, changes) => queriesOfUpdate(tenant, [id], [issue], changes),
-      },
-      bulkUpdate: {
-        ids: (_tenant, ids) => ids,
-        invalidates: (issues, tenant, ids, changes) => queriesOfUpdate(tenant, ids, issues ?? [], changes),
-      },
-      delete: {
-        ids: (_tenant, id) => [id],
-        invalidates: (issue, tenant, id) => [...queriesOf(tenant, [issue], true), shown(tenant, [id])],
-      },
-    },
-  });
-  return { ...cachedQueries(cache, source), ...rowMethods(rows) };
+/** Rows by id and by key. Their writes are the source's own. */
+function cachedRows(cache: Cache, source: Tracker) {
+  return {
+    tenants: repository(cache, source.tenants, {
+      name: "tenant",
+      scope: "tenant",
+      // A tenant is its own scope: nothing is left to tell two apart in one.
+      reads: { getById: { kind: "id", key: () => "self" } },
+    }),
+    users: repository(cache, source.users, { name: "user", scope: "tenant", ttl: "5m", reads: { getById: "id" } }),
+    projects: repository(cache, source.projects, {
+      name: "project",
+      scope: "tenant",
+      ttl: "5m",
+      reads: { getById: "id", list: "list" },
+    }),
+    // Lists, searches and counts are held apart, to be dropped no more than needed.
+    issues: repository(cache, source.issues, {
+      name: "issue",
+      scope: "tenant",
+      ttl: "5m",
+      // An issue shows its project's name.
+      belongsTo: { project: (issue: Issue) => issue.projectId },
+      reads: { getById: "id", getByIds: { kind: "many", absent: undefined, result: "aligned" }, getByKey: "key" },
+    }),
+  } satisfies CachedTables & Partial<Tracker>;
 }
 
 /** Named one by one: a repository's methods are not its own properties. */
-function rowMethods(rows: Pick<IssueRepository, RowMethod>): Pick<IssueRepository, RowMethod> {
-  const { getById, getByIds, getByKey, create, update, bulkUpdate, delete: remove } = rows;
-  return { getById, getByIds, getByKey, create, update, bulkUpdate, delete: remove };
+function projectReads({ getById, list }: ProjectReads): ProjectReads {
+  return { getById, list };
 }
 
-type RowMethod = "getById" | "getByIds" | "getByKey" | "create" | "update" | "bulkUpdate" | "delete";
+function issueReads({ getById, getByIds, getByKey }: IssueReads): IssueReads {
+  return { getById, getByIds, getByKey };
+}
+
+type ProjectReads = Pick<ProjectRepository, "getById" | "list">;
+type IssueReads = Pick<IssueRepository, "getById" | "getByIds" | "getByKey">;
 
 function cachedQueries(
   cache: Cache,
@@ -186,50 +181,6 @@ function cachedQueries(
     count: async (tenant: string, { projectId, status }: IssueFilter) =>
       counts.in(tenant).get([projectId ?? null, status ?? null]),
   };
-}
-
-/** The tag of what shows a project's issues as a set: its lists and counts. */
-function projectTag(projectId: number): readonly Segment[] {
-  return ["issues-of", projectId];
-}
-
-/** The tag of what shows this issue among others. */
-function shownTag(id: number): readonly Segment[] {
-  return ["shows-issue", id];
-}
-
-/** The tag of counts over all projects. */
-const COUNTS: readonly Segment[] = ["issue-counts"];
-
-/** The queries that a write of these issues changes; of every project when it is not known which (the write failed, or there was nothing). */
-function queriesOf(
-  tenant: string,
-  issues: readonly (Issue | undefined)[],
-  countsChange: boolean,
-): readonly InvalidationTarget[] {
-  const projects = new Set(issues.map((issue) => issue?.projectId));
-  const targets: InvalidationTarget[] = countsChange ? [{ tag: COUNTS, scope: tenant }] : [];
-  for (const projectId of projects) {
-    if (projectId === undefined) {
-      targets.push({ entity: "issue-list", scope: tenant }, { entity: "issue-count", scope: tenant });
-    } else {
-      targets.push({ tag: projectTag(projectId), scope: tenant });
-    }
-  }
-  return targets;
-}
-
-function queriesOfUpdate(
-  tenant: string,
-  ids: readonly number[],
-  issues: readonly (Issue | undefined)[],
-  changes: IssueChanges,
-): readonly InvalidationTarget[] {
-  return [...queriesOf(tenant, issues, changes.status !== undefined), shown(tenant, ids)];
-}
-
-function shown(tenant: string, ids: readonly number[]): InvalidationTarget {
-  return { tags: ids.map(shownTag), scope: tenant };
 }
 
 function tenantOf(scope: unknown): string {

@@ -2,6 +2,12 @@ import pg from "pg";
 
 /** A pool of connections that counts what it is asked: the load on the source. */
 export interface Database {
+  /** Where it is, with the password: for connections of another kind. */
+  readonly url: string;
+  /** The schema the tables are in; `undefined`: the server's search path says. */
+  readonly schema: string | undefined;
+  /** The connections themselves. What is asked through them is not counted. */
+  readonly pool: pg.Pool;
   /** Statements sent since it was opened. */
   readonly queries: number;
   /** Runs one statement; it is prepared once per connection. */
@@ -41,6 +47,9 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   };
 
   return {
+    url,
+    schema: options.schema,
+    pool,
     get queries() {
       return queries;
     },

@@ -1,7 +1,7 @@
 import type { Database } from "./database.js";
 import { PRIORITIES, STATUSES, type Priority, type Status } from "./model.js";
 import { seededRandom, type Random } from "./random.js";
-import { INDEXES, TABLES, TRIGGERS } from "./schema.js";
+import { IDENTITIES, INDEXES, TABLES, TRIGGERS, VIEWS } from "./schema.js";
 import {
   COMPONENTS,
   FIRST_NAMES,
@@ -75,7 +75,9 @@ export async function createDataset(
     projects.map((project) => [project.id, project.issues]),
   );
   await database.run(INDEXES);
+  await database.run(IDENTITIES);
   await database.run(TRIGGERS);
+  await database.run(VIEWS);
   await database.run("analyze");
 }
 

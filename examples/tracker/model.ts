@@ -142,8 +142,14 @@ export interface IssueRepository {
   delete(tenant: string, id: number): Promise<Issue | undefined>;
 }
 
+/** Numbers that are of a moment, and say of which; `undefined` when another process is just finding out. */
+export interface ProgressReport {
+  readonly asOf: Date | undefined;
+  readonly projects: readonly ProjectProgress[];
+}
+
 export interface AnalyticsRepository {
-  progress(tenant: string): Promise<readonly ProjectProgress[]>;
+  progress(tenant: string): Promise<ProgressReport>;
 }
 
 /** What the API needs of the tracker: straight from the database, or through a cache. */

@@ -155,7 +155,7 @@ describe("a query", () => {
   });
 
   it("adds up a tenant's issues by project and status", async () => {
-    const projects = await test.tracker.analytics.progress(OURS);
+    const { projects } = await test.tracker.analytics.progress(OURS);
     const sum = projects.flatMap(({ counts }) => Object.values(counts)).reduce((a, b) => a + b, 0);
     expect(sum).toBe(await test.tracker.issues.count(OURS, {}));
   });

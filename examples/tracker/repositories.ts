@@ -183,21 +183,35 @@ function issueRepository(database: Database): IssueRepository {
 function analyticsRepository(database: Database): AnalyticsRepository {
   return {
     async progress(tenant) {
-      const rows = await database.query<{ projectId: number; projectKey: string; status: Status; count: number }>(
+      const asOf = new Date();
+      const rows = await database.query<ProgressRow>(
         `select p.id as "projectId", p.key as "projectKey", i.status, count(*)::int as count
          from projects p join issues i on i.project_id = p.id where p.tenant_id = $1
          group by p.id, p.key, i.status order by p.key`,
         [tenant],
       );
-      const projects = new Map<number, ProjectProgress & { counts: Record<Status, number> }>();
-      for (const { projectId, projectKey, status, count } of rows) {
-        const project = projects.get(projectId) ?? { projectId, projectKey, counts: noIssues() };
-        project.counts[status] = count;
-        projects.set(projectId, project);
-      }
-      return [...projects.values()];
+      return { asOf, projects: progressOf(rows) };
     },
   };
+}
+
+/** How many issues of a project are in one status. */
+export interface ProgressRow {
+  readonly projectId: number;
+  readonly projectKey: string;
+  readonly status: Status;
+  readonly count: number;
+}
+
+/** In the order in which the projects first come. */
+export function progressOf(rows: readonly ProgressRow[]): readonly ProjectProgress[] {
+  const projects = new Map<number, ProjectProgress & { counts: Record<Status, number> }>();
+  for (const { projectId, projectKey, status, count } of rows) {
+    const project = projects.get(projectId) ?? { projectId, projectKey, counts: noIssues() };
+    project.counts[status] = count;
+    projects.set(projectId, project);
+  }
+  return [...projects.values()];
 }
 
 function noIssues(): Record<Status, number> {

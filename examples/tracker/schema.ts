@@ -28,7 +28,7 @@ create table projects (
 );
 -- Apart from projects, so that a new issue does not change its project's version.
 create table issue_numbers (
-  project_id int primary key references projects,
+  project_id int primary key references projects on delete cascade,
   last int not null
 );
 create table issues (
@@ -53,14 +53,33 @@ create table issues (
 export const INDEXES: string = `
 alter table users add unique (tenant_id, id);
 alter table projects add unique (tenant_id, id), add foreign key (tenant_id, lead_id) references users (tenant_id, id);
-alter table issues add foreign key (tenant_id, project_id) references projects (tenant_id, id),
+alter table issues add foreign key (tenant_id, project_id) references projects (tenant_id, id) on delete cascade,
   add foreign key (tenant_id, assignee_id) references users (tenant_id, id),
   add foreign key (tenant_id, reporter_id) references users (tenant_id, id);
 create unique index issues_key on issues (tenant_id, key);
 create index issues_project on issues (project_id, updated_at desc, id desc);
 create index issues_project_status on issues (project_id, status, updated_at desc, id desc);
-create index issues_tenant_status on issues (tenant_id, status);
+create unique index issues_tenant_status on issues (tenant_id, status, project_id, id);
 create index issues_title on issues using gin (to_tsvector('english', title));
+`;
+
+/**
+ * What the log says of an old row, for the cache: whose it was and, of an issue, the project and status it was counted in. A
+ * primary key alone would not tell.
+ */
+export const IDENTITIES: string = `
+alter table users replica identity using index users_tenant_id_id_key;
+alter table projects replica identity using index projects_tenant_id_id_key;
+alter table issues replica identity using index issues_tenant_status;
+`;
+
+/** How far each project is. Made anew as a whole: to answer from the tables would be to count a tenant's issues each time. */
+export const VIEWS: string = `
+create materialized view project_progress as
+  select p.tenant_id, p.id as project_id, p.key as project_key, i.status, count(*)::int as count
+  from projects p join issues i on i.project_id = p.id
+  group by p.id, i.status;
+create unique index on project_progress (tenant_id, project_id, status);
 `;
 
 /** Every update moves the row's version, whoever makes it and whatever SQL it uses. */

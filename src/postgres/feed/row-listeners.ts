@@ -13,7 +13,7 @@ interface CarriedRow {
   readonly [ROW]: RowChange;
 }
 
-/** Those who are told of rows before what these make outdated is published, and so before it is acknowledged. */
+/** Those who are told of rows before these are acknowledged. */
 export class RowListeners {
   readonly #listeners = new Map<RowListener, ReadonlySet<string>>();
 
@@ -36,12 +36,12 @@ export class RowListeners {
     };
   }
 
-  /** A sink that tells them first. What they reject with is what publishing rejects with: it is tried again. */
+  /** A sink that tells them as well. What they reject with is what publishing rejects with: it is tried again. */
   around(sink: Pick<ChangeSink, "publish" | "forget">): Pick<ChangeSink, "publish" | "forget"> {
     return {
       publish: async (targets) => {
-        await this.#tell(targets);
-        await sink.publish(targets.filter((target) => !isCarried(target)));
+        // Both before it is acknowledged; what is invalidated need not wait for what is noted.
+        await Promise.all([sink.publish(targets.filter((target) => !isCarried(target))), this.#tell(targets)]);
       },
       forget: async () => {
         await this.#lost();

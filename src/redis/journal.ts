@@ -40,10 +40,7 @@ export function redisJournal(
 ): Journal {
   const { prefix = "journal" } = options;
   if (typeof prefix !== "string" || /[{}]/.test(prefix)) {
-    throw new CacheError(
-      "ERR_CACHE_OPTION",
-      `Expected \`prefix\` to be text without braces, got \`${prefix}\``,
-    );
+    throw new CacheError("ERR_CACHE_OPTION", `Expected \`prefix\` to be text without braces, got \`${prefix}\``);
   }
   const connectionFor = reach(client);
   return {

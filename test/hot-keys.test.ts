@@ -146,6 +146,16 @@ describe("a hot key", () => {
     expect(loads()).toBeLessThanOrEqual(8);
   });
 
+  it("is not refreshed ahead where stale is served meanwhile, and nobody waits: one load for each life of it", async () => {
+    const { caches, clock } = await start(3, { ttl: "1s", staleWhileRevalidate: "10s" });
+    const { load, loads, most } = source(clock);
+    for (const cache of caches) void cache.getOrLoad("k", load);
+    await clock.advance(60);
+    expect(await readAll(caches, clock, load, 4_900)).toBe(0);
+    expect(loads()).toBe(5);
+    expect(most()).toBe(1);
+  });
+
   it("is not loaded twice as often for a load that takes most of its life", async () => {
     const { caches, clock } = await start(1, { ttl: "100ms" });
     const { load, loads } = source(clock);

@@ -220,8 +220,9 @@ export class LocalEntries {
   /** Has an entry of a hot key refreshed before it expires, whatever its policy says of early refresh. */
   anticipateHeld(held: Held): void {
     const now = this.#clock.now();
-    // One that slides does not expire while it is read.
-    if (held.fields.sliding || now >= held.freshUntil) return;
+    // One that slides does not expire while it is read. And where stale is served meanwhile nobody waits for a refresh: to
+    // begin it early would only be more loads.
+    if (held.fields.sliding || held.fields.staleWhileRevalidate > 0 || now >= held.freshUntil) return;
     const refreshAt = Math.max(now, held.freshUntil - leadOf(held, now, this.#random));
     held.refreshAt = Math.min(held.refreshAt, refreshAt);
   }

@@ -5,15 +5,15 @@ import { redis, redisJournal } from "../../src/redis/index.js";
 import { openRooms } from "../core/rooms.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource, type Source } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { startSource, type Source } from "./source.js";
 
 const TOGETHER = 64;
 
 /** Writes put into a journal in Redis and flushed to PostgreSQL, against the same writes straight to it. */
 export async function flush(setting: Setting): Promise<CaseResult[]> {
   const writes = setting.quick ? 4_000 : 40_000;
-  const source = await startSource(TOGETHER + 2);
+  const source = await startSource({ connections: TOGETHER + 2 });
   const rooms = openRooms(await setting.redis());
   const client = await rooms.nodeRedis();
   const cache = createCache({ name: "flush", tiers: [memory(), redis(client)] });

@@ -4,8 +4,9 @@ import { redis } from "../../src/redis/index.js";
 import { openRooms } from "../core/rooms.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { hundredths, listen, nextTurn, notifying, quantile, startSource } from "./source.js";
+import { hundredths, listen, nextTurn, notifying, quantile } from "./source.js";
 
 interface Row {
   readonly id: number;
@@ -18,7 +19,7 @@ interface Row {
  */
 export async function lag(setting: Setting): Promise<CaseResult[]> {
   const writes = setting.quick ? 100 : 1_000;
-  const source = await startSource(4);
+  const source = await startSource({ connections: 4 });
   const rooms = openRooms(await setting.redis());
   const caches: Cache[] = [];
   try {
@@ -31,7 +32,7 @@ export async function lag(setting: Setting): Promise<CaseResult[]> {
     // One room for both: they are processes of one service.
     const client = await rooms.nodeRedis();
     const fedCache = async (): Promise<Entity<number, Row>> => {
-      const feed = postgresFeed({ connect: source.url, maxStaleness: "5s" });
+      const feed = postgresFeed({ connect: source.server.url, maxStaleness: "5s" });
       const cache = createCache({ name: "lag", tiers: [memory(), redis(client)], feed });
       const rows = entityOf(cache, (id) => read("fed", id));
       feed.table<Row>("fed", { entity: rows, id: (row) => row.id });
@@ -49,7 +50,7 @@ export async function lag(setting: Setting): Promise<CaseResult[]> {
     const alone = createCache({ name: "told", tiers: [memory()] });
     caches.push(alone);
     const told = entityOf(alone, (id) => read("told", id));
-    const stop = await listen(source.url, "told", () => void told.invalidate(1));
+    const stop = await listen(source.server.url, "told", () => void told.invalidate(1));
 
     const contenders: ContenderResult[] = [];
     for (const [name, table, rows] of [

@@ -4,15 +4,16 @@ import { redis } from "../../src/redis/index.js";
 import { openRooms } from "../core/rooms.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { hundredths, startSource } from "./source.js";
+import { hundredths } from "./source.js";
 
 /** How many rows a second one feed turns into acknowledged invalidations in Redis, by the size of transactions. */
 export async function rate(setting: Setting): Promise<CaseResult[]> {
   const total = setting.quick ? 5_000 : 50_000;
-  const source = await startSource(4);
+  const source = await startSource({ connections: 4 });
   const rooms = openRooms(await setting.redis());
-  const feed = postgresFeed({ connect: source.url, collapseAt: 1_000_000 });
+  const feed = postgresFeed({ connect: source.server.url, collapseAt: 1_000_000 });
   const cache = createCache({ name: "rate", tiers: [memory(), redis(await rooms.nodeRedis())], feed });
   try {
     await source.pool.query("CREATE TABLE items (id serial PRIMARY KEY, n int NOT NULL)");

@@ -1,29 +1,5 @@
 import pg from "pg";
 
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
-
-/** A database of the case's own, as a service would have it: commits wait for the log. */
-export interface Source {
-  readonly url: string;
-  readonly pool: pg.Pool;
-  close(): Promise<void>;
-}
-
-export async function startSource(connections: number): Promise<Source> {
-  const server: PostgresServer = await startPostgres({ settings: { synchronous_commit: "on" } });
-  const pool = new pg.Pool({ connectionString: server.url, max: connections });
-  // The server may stop before a connection's farewell has reached it.
-  pool.on("error", () => undefined);
-  return {
-    url: server.url,
-    pool,
-    async close() {
-      await pool.end();
-      await server.stop();
-    },
-  };
-}
-
 /** A trigger that tells of each changed row as most do: `NOTIFY`, with the row's id. */
 export function notifying(table: string): string {
   return `

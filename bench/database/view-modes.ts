@@ -3,8 +3,9 @@ import { materializedViews } from "../../src/postgres/views/views.js";
 import type { RowChange, ViewDefinition } from "../../src/postgres/views/view-definition.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { hundredths, nextTurn, quantile, startSource } from "./source.js";
+import { hundredths, nextTurn, quantile } from "./source.js";
 
 const CHANGED = 20;
 
@@ -13,7 +14,7 @@ export async function viewModes(setting: Setting): Promise<CaseResult[]> {
   const rows = setting.quick ? 50_000 : 500_000;
   const groups = rows / 25;
   const runs = setting.quick ? 3 : 7;
-  const source = await startSource(6);
+  const source = await startSource({ connections: 6 });
   const cache = createCache({ name: "views", tiers: [memory()] });
   const select = "SELECT team, count(*)::int AS issues, sum(points)::int AS points FROM issues";
   const whole = `${select} GROUP BY team`;

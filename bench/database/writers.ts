@@ -2,8 +2,9 @@ import { createCache, memory } from "../../src/index.js";
 import { postgresFeed } from "../../src/postgres/feed.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { hundredths, notifying, quantile, startSource } from "./source.js";
+import { hundredths, notifying, quantile } from "./source.js";
 
 const CLIENTS = 8;
 const ROWS = 10_000;
@@ -12,7 +13,7 @@ const ROWS = 10_000;
 export async function writers(setting: Setting): Promise<CaseResult[]> {
   const rounds = setting.quick ? 3 : 15;
   const slice = setting.quick ? 400 : 1_000;
-  const source = await startSource(CLIENTS + 2);
+  const source = await startSource({ connections: CLIENTS + 2 });
   const closing: (() => Promise<void>)[] = [];
   try {
     for (const table of ["plain", "replicated", "outboxed", "notified"]) {
@@ -22,7 +23,7 @@ export async function writers(setting: Setting): Promise<CaseResult[]> {
     await source.pool.query(notifying("notified"));
     for (const method of ["replication", "outbox"] as const) {
       const feed = postgresFeed({
-        connect: source.url,
+        connect: source.server.url,
         method,
         slot: `bench_${method}`,
         publication: `bench_${method}`,

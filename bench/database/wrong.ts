@@ -2,8 +2,9 @@ import { createCache, memory, type Cache, type Entity } from "../../src/index.js
 import { postgresFeed } from "../../src/postgres/feed.js";
 import { once } from "../memory/once.js";
 import type { CaseResult, ContenderResult } from "../report.js";
+import { startSource, type Source } from "../../test/support/postgres-source.js";
 import type { Setting } from "../suite.js";
-import { listen, notifying, startSource, type Source } from "./source.js";
+import { listen, notifying } from "./source.js";
 
 const ROWS = 200;
 const WRITERS = 3;
@@ -17,7 +18,7 @@ interface Row {
 /** Entries that are wrong after writes have stopped and everything told of them has arrived: in memory, with an hour to live. */
 export async function wrong(setting: Setting): Promise<CaseResult[]> {
   const milliseconds = setting.quick ? 2_000 : 15_000;
-  const source = await startSource(WRITERS + READERS + 2);
+  const source = await startSource({ connections: WRITERS + READERS + 2 });
   const caches: Cache[] = [];
   const contenders: ContenderResult[] = [];
   try {
@@ -31,7 +32,7 @@ export async function wrong(setting: Setting): Promise<CaseResult[]> {
       caches.push(cache);
       return cache.entity<number, Row>({ name: "row", ttl: "1h", load: (id) => read(source, table, id) });
     };
-    const feed = postgresFeed({ connect: source.url, maxStaleness: "1m" });
+    const feed = postgresFeed({ connect: source.server.url, maxStaleness: "1m" });
     const fed = make("fed", "fed", feed);
     feed.table<Row>("fed", { entity: fed, id: (row) => row.id });
     await feed.ready();
@@ -41,7 +42,7 @@ export async function wrong(setting: Setting): Promise<CaseResult[]> {
       ),
     );
     const told = make("told", "told");
-    const stop = await listen(source.url, "told", (id) => void told.invalidate(Number(id)));
+    const stop = await listen(source.server.url, "told", (id) => void told.invalidate(Number(id)));
     contenders.push(
       await played("NOTIFY trigger, delete on event", source, "told", told, milliseconds, contenders[0], pause),
     );

@@ -28,18 +28,29 @@ export function requirePool(pool: unknown): asserts pool is SinkPool {
   }
 }
 
-/** Runs `work` in a transaction; what it throws undoes it. A connection that cannot even do that is thrown away. */
-export async function transaction<T>(pool: SinkPool, work: (query: Query) => Promise<T>): Promise<T> {
+/**
+ * What waits for another flusher's row sees it as that has left it (read committed), and a constraint that is deferred is
+ * checked at once, where it can be seen which row breaks it.
+ */
+const FLUSHING = ["BEGIN ISOLATION LEVEL READ COMMITTED", "SET CONSTRAINTS ALL IMMEDIATE"];
+
+/**
+ * Runs `work` in a transaction; what it throws undoes it. A connection that cannot even do that is thrown away.
+ *
+ * @param begin the statements it begins with. @default a flusher's
+ */
+export async function transaction<T>(
+  pool: SinkPool,
+  work: (query: Query, client: SinkClient) => Promise<T>,
+  begin: readonly string[] = FLUSHING,
+): Promise<T> {
   const client = await pool.connect();
   const query: Query = async (text, values) => (await client.query(text, values)).rows;
   let isUsable = false;
   try {
-    // What waits for another flusher's row sees it as that has left it (read committed), and a constraint that is deferred
-    // is checked now, where it can be seen which row breaks it.
-    await query("BEGIN ISOLATION LEVEL READ COMMITTED");
-    await query("SET CONSTRAINTS ALL IMMEDIATE");
+    for (const statement of begin) await query(statement);
     try {
-      const result = await work(query);
+      const result = await work(query, client);
       await query("COMMIT");
       isUsable = true;
       return result;

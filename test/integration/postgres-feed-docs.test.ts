@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
 import { startRedis } from "../support/redis-server.js";
-import { startSource } from "./postgres-feed-world.js";
+import { startSource } from "../support/postgres-source.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -15,7 +15,7 @@ describe("docs/postgres-feed.md", () => {
   it("has an example that runs, and gives what it says", { timeout: 60_000 }, async () => {
     const [, example = ""] =
       /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, "docs/postgres-feed.md"), "utf8")) ?? [];
-    const source = await startSource({ max_slot_wal_keep_size: "1GB" });
+    const source = await startSource({ settings: { max_slot_wal_keep_size: "1GB" } });
     const redis = await startRedis();
     // Below the project, where its packages are found.
     const folder = mkdtempSync(join(root, "node_modules", ".tiercache-docs-"));

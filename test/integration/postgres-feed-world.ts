@@ -1,33 +1,7 @@
-import pg from "pg";
-
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
 import { systemClock } from "../../src/clock.js";
 import type { ChangeSink, ChangeTarget, FeedNews, OpenFeed } from "../../src/feed/change-feed.js";
 import { postgresFeed, type PostgresFeed, type PostgresFeedOptions } from "../../src/postgres/feed.js";
-
-/** A database, with a pool of the application's. */
-export interface Source {
-  readonly server: PostgresServer;
-  readonly pool: pg.Pool;
-  sql(text: string, values?: unknown[]): Promise<pg.QueryResult>;
-  close(): Promise<void>;
-}
-
-export async function startSource(settings: Readonly<Record<string, string>> = {}): Promise<Source> {
-  const server = await startPostgres({ settings: { synchronous_commit: "on", ...settings } });
-  const pool = new pg.Pool({ connectionString: server.url, max: 5 });
-  // A server that is crashed on purpose takes the idle connections with it.
-  pool.on("error", () => undefined);
-  return {
-    server,
-    pool,
-    sql: (text, values) => pool.query(text, values),
-    async close() {
-      await pool.end();
-      await server.stop();
-    },
-  };
-}
+import type { Source } from "../support/postgres-source.js";
 
 /** What the processes of one cache share, as far as a feed can tell. */
 export class Shared {

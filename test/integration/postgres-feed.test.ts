@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createCache, memory } from "../../src/index.js";
 import { postgresFeed, type PostgresFeed } from "../../src/postgres/feed.js";
 import { SharedMemory } from "../../src/testing/index.js";
-import { Listener, Shared, startSource, until, type Source } from "./postgres-feed-world.js";
+import { startSource, type Source } from "../support/postgres-source.js";
+import { Listener, Shared, until } from "./postgres-feed-world.js";
 
 const contact = { name: "contact" };
 const note = { name: "note" };

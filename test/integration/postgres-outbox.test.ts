@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import type { PostgresFeed } from "../../src/postgres/feed.js";
-import { Listener, Shared, startSource, until, type Source } from "./postgres-feed-world.js";
+import { startSource, type Source } from "../support/postgres-source.js";
+import { Listener, Shared, until } from "./postgres-feed-world.js";
 
 interface ContactRow {
   id: number;
@@ -21,7 +22,7 @@ let listeners: Listener[];
 
 // Where logical replication is not allowed.
 beforeAll(async () => {
-  source = await startSource({ wal_level: "replica" });
+  source = await startSource({ settings: { wal_level: "replica" } });
 });
 afterAll(() => source.close());
 beforeEach(async () => {
@@ -54,16 +55,7 @@ describe("an outbox", () => {
     await source.sql("DELETE FROM contacts");
     await listener.settle();
     const told = listener.take().map((target) => JSON.stringify(target));
-    expect(new Set(told)).toEqual(
-      new Set(
-        told.length === 1
-          ? []
-          : [
-              ...told.filter((target) => target.includes('"scope":"acme"')),
-              ...told.filter((target) => target.includes('"scope":"zorg"')),
-            ],
-      ),
-    );
+    expect(told.filter((target) => !/"scope":"(?:acme|zorg)"/.test(target))).toEqual([]);
     expect(told.join()).toMatch(/"scope":"acme","ids":\[1\]/);
     expect(told.join()).toMatch(/"scope":"zorg","ids":\[2\]/);
     expect((await source.sql("SELECT FROM tiercache_crm")).rowCount).toBe(0);

@@ -3,13 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CacheError } from "../../src/index.js";
 import { postgresFeed, type PostgresFeed, type PostgresFeedOptions } from "../../src/postgres/feed.js";
 import type { SetupProblem } from "../../src/postgres/feed/setup.js";
-import { Listener, Shared, startSource, until, type Source } from "./postgres-feed-world.js";
+import { startSource, type Source } from "../support/postgres-source.js";
+import { Listener, Shared, until } from "./postgres-feed-world.js";
 
 let source: Source;
 const contact = { name: "contact" };
 
 beforeAll(async () => {
-  source = await startSource({ wal_level: "logical", max_replication_slots: "1", max_slot_wal_keep_size: "100MB" });
+  source = await startSource({
+    settings: { wal_level: "logical", max_replication_slots: "1", max_slot_wal_keep_size: "100MB" },
+  });
   await source.sql("CREATE TABLE contacts (id int PRIMARY KEY, name text)");
   await source.sql("CREATE TABLE loose (id int, name text)");
   await source.sql("CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY)");
@@ -120,7 +123,7 @@ describe("ensure", () => {
   });
 
   it("refuses a server whose log is not logical, and warns of a slot that keeps the log for ever", async () => {
-    const other = await startSource({ wal_level: "replica" });
+    const other = await startSource({ settings: { wal_level: "replica" } });
     try {
       await other.sql("CREATE TABLE contacts (id int PRIMARY KEY)");
       const problems = await problemsOf(["contacts"], { connect: other.server.url });

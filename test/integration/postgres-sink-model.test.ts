@@ -1,24 +1,18 @@
-import { Pool } from "pg";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
+import type { Pool } from "pg";
+import { beforeAll, expect, it } from "vitest";
 import type { FlushOutcome, FlushState, SealedBatch } from "../../src/index.js";
 import { postgresCounts } from "../../src/postgres/sink-counts.js";
 import { MemoryJournal, MemorySource } from "../../src/testing/index.js";
 import { flushBatch } from "../../src/write/operation.js";
 import { Random } from "../simulation/random.js";
 import { operation } from "../support/flushing.js";
+import { onePostgres } from "./one-postgres.js";
 
-let server: PostgresServer;
+const database = onePostgres(2);
 let pool: Pool;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  pool = new Pool({ connectionString: server.url, max: 2 });
-  pool.on("error", () => undefined);
-});
-afterAll(async () => {
-  await pool.end();
-  await server.stop();
+beforeAll(() => {
+  pool = database.pool;
 });
 
 it("notes batches as the source in memory does, whatever a journal brings it", { timeout: 60_000 }, async () => {

@@ -1,11 +1,11 @@
-import { Pool } from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
+import type { Pool } from "pg";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createCache, type Cache, type CacheEvent, type WriteBehind } from "../../src/index.js";
 import { postgresCounts } from "../../src/postgres/sink-counts.js";
 import { postgresSink, type PostgresSinkOptions } from "../../src/postgres/sink.js";
 import { MemoryJournal } from "../../src/testing/index.js";
 import { createPeople } from "../support/people.js";
+import { onePostgres } from "./one-postgres.js";
 
 interface Person {
   readonly name: string;
@@ -14,20 +14,14 @@ interface Person {
   readonly [column: string]: unknown;
 }
 
-let server: PostgresServer;
+const database = onePostgres(5);
 let pool: Pool;
 let cache: Cache;
 let journal: MemoryJournal;
 let events: CacheEvent[];
 
-beforeAll(async () => {
-  server = await startPostgres();
-  pool = new Pool({ connectionString: server.url, max: 5 });
-  pool.on("error", () => undefined);
-});
-afterAll(async () => {
-  await pool.end();
-  await server.stop();
+beforeAll(() => {
+  pool = database.pool;
 });
 beforeEach(async () => {
   await createPeople(pool);

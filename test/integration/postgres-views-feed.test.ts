@@ -1,7 +1,6 @@
-import pg from "pg";
-import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
+import type pg from "pg";
+import { beforeAll, expect, it, onTestFinished } from "vitest";
 
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
 import { createCache, memory, type Cache } from "../../src/index.js";
 import {
   materializedViews,
@@ -12,26 +11,20 @@ import {
 } from "../../src/postgres/index.js";
 import { redis } from "../../src/redis/index.js";
 import { connected, nodeRedis, oneRedis } from "./redis-clients.js";
+import { onePostgres } from "./one-postgres.js";
 
 const real = oneRedis();
-let server: PostgresServer;
+const database = onePostgres(8);
 let pool: pg.Pool;
 
 beforeAll(async () => {
-  server = await startPostgres();
-  pool = new pg.Pool({ connectionString: server.url, max: 8 });
-  // The server may stop before a connection's farewell has reached it.
-  pool.on("error", () => undefined);
+  pool = database.pool;
   await pool.query(`
     CREATE TABLE issues (id serial PRIMARY KEY, team int NOT NULL, points int NOT NULL);
     INSERT INTO issues (team, points) SELECT n % 5, n FROM generate_series(1, 100) n;
     CREATE MATERIALIZED VIEW totals AS SELECT team, sum(points)::int AS points FROM issues GROUP BY team;
     CREATE UNIQUE INDEX ON totals (team);
     CREATE TABLE kept AS SELECT team, sum(points)::int AS points FROM issues GROUP BY team`);
-});
-afterAll(async () => {
-  await pool.end();
-  await server.stop();
 });
 
 interface Process {
@@ -44,7 +37,7 @@ interface Process {
 /** A process of the service, with memory, the shared tier, the feed and the views. */
 async function start(): Promise<Process> {
   const client = await connected(nodeRedis(), real.server.url, onTestFinished);
-  const feed = postgresFeed({ connect: server.url, maxStaleness: 2_000 });
+  const feed = postgresFeed({ connect: database.server.url, maxStaleness: 2_000 });
   const cache = createCache({ name: "views-feed", tiers: [memory(), redis(client)], feed });
   const events: ViewEvent[] = [];
   const views = materializedViews(cache, {

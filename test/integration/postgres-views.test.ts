@@ -1,9 +1,9 @@
-import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type pg from "pg";
+import { beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
 import { createCache, type Cache } from "../../src/index.js";
-import { quoted, type RowChange } from "../../src/postgres/views/view-definition.js";
+import { quotedTable, tableName } from "../../src/postgres/pg.js";
+import type { RowChange } from "../../src/postgres/views/view-definition.js";
 import {
   materializedViews,
   type ChangedRows,
@@ -12,19 +12,13 @@ import {
   type ViewsOptions,
 } from "../../src/postgres/views/views.js";
 import { FakeClock } from "../../src/testing/index.js";
+import { onePostgres } from "./one-postgres.js";
 
-let server: PostgresServer;
+const database = onePostgres(8);
 let pool: pg.Pool;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  pool = new pg.Pool({ connectionString: server.url, max: 8 });
-  // The server may stop before a connection's farewell has reached it.
-  pool.on("error", () => undefined);
-});
-afterAll(async () => {
-  await pool.end();
-  await server.stop();
+beforeAll(() => {
+  pool = database.pool;
 });
 
 /** A feed that says what the test says. */
@@ -95,7 +89,7 @@ function world(definitions: ViewsOptions["views"], options: { feed?: boolean; ma
 function points(views: MaterializedViews, team: number, name = "totals"): Promise<number | undefined> {
   return views
     .read(name, team, async (client) => {
-      const { rows } = await client.query(`SELECT points FROM ${quoted(name)} WHERE team = $1`, [team]);
+      const { rows } = await client.query(`SELECT points FROM ${quotedTable(tableName(name))} WHERE team = $1`, [team]);
       return rows[0]?.["points"] as number | undefined;
     })
     .then(({ value }) => value);

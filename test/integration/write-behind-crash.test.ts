@@ -1,31 +1,25 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Pool } from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startPostgres, type PostgresServer } from "../../scripts/servers/postgres.js";
+import type { Pool } from "pg";
+import { beforeAll, describe, expect, it } from "vitest";
 import { prove, type ProofOptions, type ProofReport } from "../support/write-behind-proof.js";
 import { oneRedis } from "./redis-clients.js";
+import { onePostgres } from "./one-postgres.js";
 
 const redis = oneRedis();
-let server: PostgresServer;
+const database = onePostgres(2);
 let pool: Pool;
 
-beforeAll(async () => {
-  server = await startPostgres();
-  pool = new Pool({ connectionString: server.url, max: 2 });
-  pool.on("error", () => undefined);
-});
-afterAll(async () => {
-  await pool.end();
-  await server.stop();
+beforeAll(() => {
+  pool = database.pool;
 });
 
 async function proven(
   options: Pick<ProofOptions, "operations" | "maxDeaths"> & Partial<ProofOptions>,
 ): Promise<ProofReport> {
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const report = await prove({ redisUrl: redis.server.url, postgresUrl: server.url, pool, seed, ...options });
+  const report = await prove({ redisUrl: redis.server.url, postgresUrl: database.server.url, pool, seed, ...options });
   const { operations, deaths, expected, lost, doubled, wrongRows, took } = report;
   process.stdout.write(
     `write-behind, seed ${seed}${options.variant === undefined ? "" : `, ${options.variant}`}: ${operations} operations, ` +

@@ -1,6 +1,7 @@
 import type { ChangeSink, ChangeTarget } from "../../feed/change-feed.js";
 import type { TableMapping } from "../mapping.js";
-import { withSchema, type RowChange } from "../views/view-definition.js";
+import { tableKey, tableName } from "../pg.js";
+import type { RowChange } from "../views/view-definition.js";
 
 /** Told of changed rows; see `PostgresFeed.onRows`. */
 export type RowListener = (changes: readonly RowChange[], lost: boolean) => Promise<void>;
@@ -19,7 +20,7 @@ export class RowListeners {
 
   /** @returns what ends it. */
   add(listener: RowListener, tables: readonly string[]): () => void {
-    this.#listeners.set(listener, new Set(tables.map(withSchema)));
+    this.#listeners.set(listener, new Set(tables.map((table) => tableKey(tableName(table)))));
     return () => {
       this.#listeners.delete(listener);
     };
@@ -27,7 +28,7 @@ export class RowListeners {
 
   /** How the rows of a table come here. */
   mapping(table: string, fixed: readonly string[]): TableMapping<Record<string, unknown>> {
-    const name = withSchema(table);
+    const name = tableKey(tableName(table));
     const carried = (change: RowChange): CarriedRow => ({ tags: [], [ROW]: change });
     return {
       fixed,

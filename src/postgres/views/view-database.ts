@@ -1,10 +1,11 @@
+import { transaction } from "../sink-transaction.js";
 import type { ResolvedView } from "./view-definition.js";
 
 /** What is needed of a client of `pg`. */
 export interface ViewClient {
   query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
-  /** With an error, the connection is closed instead of used again. */
-  release(error?: Error | boolean): void;
+  /** @param destroy whether the connection is not to be used again */
+  release(destroy?: boolean): void;
 }
 
 /** What is needed of a pool of `pg`. */
@@ -12,6 +13,11 @@ export interface ViewPool {
   query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
   connect(): Promise<ViewClient>;
 }
+
+/** Each statement sees what is committed before it, groups that changed meanwhile too. */
+const REFRESHING = ["BEGIN ISOLATION LEVEL READ COMMITTED"];
+/** All that is read is of one moment. */
+const READING = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"];
 
 /** How old a view's data are, and what is known of them. Times in milliseconds. */
 export interface ViewState {
@@ -164,11 +170,10 @@ export class ViewDatabase {
    */
   readAsOf<T>(name: string, read: (client: ViewClient) => Promise<T>): Promise<{ value: T; asOf: Date | undefined }> {
     return this.#transaction(async (client) => {
-      await client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
       const [state] = (await client.query("SELECT as_of FROM tiercache.view_state WHERE name = $1", [name])).rows;
       const value = await read(client);
       return { value, asOf: (state?.["as_of"] as Date | null | undefined) ?? undefined };
-    });
+    }, READING);
   }
 
   /** @returns how many groups were made anew; `undefined` for all. */
@@ -190,23 +195,9 @@ export class ViewDatabase {
     return keys?.length;
   }
 
-  async #transaction<T>(work: (client: ViewClient) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
-    let failure: Error | undefined;
-    try {
-      await client.query("BEGIN");
-      const result = await work(client);
-      await client.query("COMMIT");
-      return result;
-    } catch (error) {
-      await client.query("ROLLBACK").catch((broken: unknown) => {
-        // A connection that cannot even do that is of no use to anybody.
-        failure = broken instanceof Error ? broken : new Error(String(broken));
-      });
-      throw error;
-    } finally {
-      client.release(failure);
-    }
+  #transaction<T>(work: (client: ViewClient) => Promise<T>, begin: readonly string[] = REFRESHING): Promise<T> {
+    // The pool is asked for clients of its own kind only.
+    return transaction(this.#pool, (_query, client) => work(client as ViewClient), begin);
   }
 }
 

@@ -1,5 +1,6 @@
 import { toMilliseconds, type Duration } from "../../duration.js";
 import { display, knownOptions, optionError } from "../../policy.js";
+import { quotedTable, tableKey, tableName } from "../pg.js";
 
 /**
  * When a view is refreshed of itself.
@@ -90,27 +91,14 @@ export function resolveView(name: string, definition: ViewDefinition): ResolvedV
   if (!(typeof costFactor === "number" && costFactor >= 0 && costFactor <= 1_000))
     throw optionError(`${at}.costFactor`, "a number from 0 to 1000", costFactor);
   return {
-    name: withSchema(name),
-    sql: quoted(name),
-    tables: tables && new Set(tables.map(withSchema)),
+    name: tableKey(tableName(name)),
+    sql: quotedTable(tableName(name)),
+    tables: tables && new Set(tables.map((table) => tableKey(tableName(table)))),
     refresh: resolveRefresh(definition.refresh ?? "demand", at),
     mode: resolveMode(definition.mode ?? "full", at),
     costFactor,
     lockTimeout: toMilliseconds(definition.lockTimeout ?? "2s", `${at}.lockTimeout`),
   };
-}
-
-/** "schema.table", also for one of `public`. */
-export function withSchema(name: string): string {
-  return name.includes(".") ? name : `public.${name}`;
-}
-
-/** An identifier, or "schema.identifier", as SQL takes it whatever it is named. */
-export function quoted(name: string): string {
-  return withSchema(name)
-    .split(".")
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join(".");
 }
 
 function resolveRefresh(refresh: RefreshPolicy, at: string): ResolvedRefresh {

@@ -2,6 +2,8 @@ import type { Cache, LoadOptions } from "../../api.js";
 import { systemClock, type Clock, type Timer } from "../../clock.js";
 import { CacheError } from "../../errors.js";
 import { knownOptions, optionError } from "../../policy.js";
+import { tableKey, tableName } from "../pg.js";
+import { requirePool } from "../sink-transaction.js";
 import { ViewChanges } from "./view-changes.js";
 import { viewTag } from "./view-tag.js";
 import { nextRefresh } from "./schedule.js";
@@ -90,7 +92,7 @@ const LOOK = 5_000;
 export function materializedViews(cache: Cache, options: ViewsOptions): MaterializedViews {
   knownOptions(options, FIELDS, "materializedViews");
   const { pool, views } = options;
-  if (typeof pool?.connect !== "function") throw optionError("pool", "a pool of pg", pool);
+  requirePool(pool);
   if (typeof views !== "object" || views === null) throw optionError("views", "definitions by name", views);
   for (const [name, { tables }] of options.feed === undefined ? [] : Object.entries(views))
     if (tables === undefined) throw optionError(`views.${name}.tables`, "named, as a feed tells of changes", tables);
@@ -191,7 +193,7 @@ class KeptViews implements MaterializedViews {
   }
 
   #of(name: string): Kept {
-    const kept = this.#kept.get(name.includes(".") ? name : `public.${name}`);
+    const kept = this.#kept.get(tableKey(tableName(name)));
     if (this.#closed) throw new CacheError("ERR_CACHE_CLOSED", "The views are closed");
     if (kept === undefined) throw optionError("view", `one of ${[...this.#kept.keys()].join(", ")}`, name);
     return kept;

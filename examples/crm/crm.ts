@@ -1,5 +1,5 @@
 import type { Cache, CacheOptions, WarmReport, WarmTask } from "../../src/index.js";
-import type { PostgresFeed } from "../../src/postgres/feed.js";
+import type { PostgresFeed } from "../../src/postgres/index.js";
 import { cacheRepositories, createCrmCache, type Repositories } from "./caching.js";
 import type { Database } from "./database.js";
 import { EventBus, invalidateOnEvents } from "./events.js";

@@ -1,6 +1,5 @@
 import type { InvalidationTarget, KeyInput } from "../../src/index.js";
-import { postgresFeed, type PostgresFeed } from "../../src/postgres/feed.js";
-import type { RowChange } from "../../src/postgres/mapping.js";
+import { postgresFeed, type PostgresFeed, type RowChange } from "../../src/postgres/index.js";
 import { pipelineTag, type Repositories } from "./caching.js";
 import type { Database } from "./database.js";
 import { greetingTag, type Users } from "./users.js";

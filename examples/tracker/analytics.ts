@@ -1,6 +1,10 @@
 import type { Cache } from "../../src/index.js";
-import { materializedViews, type ChangedRows, type MaterializedViews } from "../../src/postgres/views/views.js";
-import type { ViewClient } from "../../src/postgres/views/view-database.js";
+import {
+  materializedViews,
+  type ChangedRows,
+  type MaterializedViews,
+  type ViewClient,
+} from "../../src/postgres/index.js";
 import type { Database } from "./database.js";
 import type { AnalyticsRepository, ProjectProgress } from "./model.js";
 import { progressOf, type ProgressRow } from "./repositories.js";

@@ -1,5 +1,5 @@
 import { createCache, memory, type Cache, type TierFactory } from "../../src/index.js";
-import type { PostgresFeed } from "../../src/postgres/feed.js";
+import type { PostgresFeed } from "../../src/postgres/index.js";
 import { repository } from "../../src/repository.js";
 import { viewAnalytics } from "./analytics.js";
 import type { Database } from "./database.js";

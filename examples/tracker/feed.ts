@@ -1,4 +1,4 @@
-import { postgresFeed, type PostgresFeed } from "../../src/postgres/feed.js";
+import { postgresFeed, type PostgresFeed } from "../../src/postgres/index.js";
 import type { Database } from "./database.js";
 
 /**

@@ -1,6 +1,5 @@
 import type { InvalidationTarget, KeyInput, Segment } from "../../src/index.js";
-import type { PostgresFeed } from "../../src/postgres/feed.js";
-import type { RowChange } from "../../src/postgres/mapping.js";
+import type { PostgresFeed, RowChange } from "../../src/postgres/index.js";
 import type { Status } from "./model.js";
 
 /** What of a cached repository its rows' changes need. */

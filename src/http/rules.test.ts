@@ -7,7 +7,7 @@ import { correctedInitialAge, currentAge, freshnessLifetime, type CacheKind, typ
 import { endToEnd } from "./hop-by-hop.js";
 import { invalidatedUrls } from "./invalidation.js";
 import { allowsRange, isNotModified } from "./preconditions.js";
-import { combineParts, parseContentRange, requestedRange } from "./ranges.js";
+import { requestedRange } from "./ranges.js";
 import { reuseOf, servesOnError } from "./reuse.js";
 import { storedFields, whyUnstorable } from "./storable.js";
 import { confirms, headConfirms, updatedFields, validatingFields } from "./validation.js";
@@ -442,35 +442,6 @@ describe("ranges (RFC 9110 §14)", () => {
     expect(requestedRange("bytes=-0", 10).kind).toBe("unsatisfiable");
     for (const text of ["bytes=0-1,3-4", "bytes=4-2", "items=0-1", "bytes=a-b", "bytes=-"]) {
       expect(requestedRange(text, 10).kind).toBe("whole");
-    }
-  });
-
-  it("are combined as the bytes they are of, with strong validators only (RFC 9111 §3.4)", () => {
-    const whole = Uint8Array.from({ length: 20 }, (_, index) => index);
-    const position = fc.integer({ min: 0, max: 19 });
-    const part = (a: number, b: number, tag: string) => {
-      const range = { first: Math.min(a, b), last: Math.max(a, b) };
-      return { range, length: 20, bytes: whole.slice(range.first, range.last + 1), fields: [["etag", tag]] as Fields };
-    };
-    fc.assert(
-      fc.property(position, position, position, position, (a, b, c, d) => {
-        const [one, two] = [part(a, b, '"x"'), part(c, d, '"x"')];
-        const combined = combineParts(one, two);
-        const isApart = one.range.last + 1 < two.range.first || two.range.last + 1 < one.range.first;
-        expect(combined === undefined).toBe(isApart);
-        if (combined !== undefined) {
-          expect(combined.bytes).toEqual(whole.slice(combined.range.first, combined.range.last + 1));
-        }
-        expect(combineParts(part(a, b, 'W/"x"'), part(c, d, 'W/"x"'))).toBeUndefined();
-        expect(combineParts(part(a, b, '"x"'), part(c, d, '"y"'))).toBeUndefined();
-      }),
-    );
-  });
-
-  it("of unknown length or with ends that lie are no Content-Range", () => {
-    expect(parseContentRange("bytes 0-4/10")).toEqual({ first: 0, last: 4, length: 10 });
-    for (const text of ["bytes 0-4/*", "bytes 4-0/10", "bytes 0-10/10", "bytes */10", "items 0-4/10"]) {
-      expect(parseContentRange(text)).toBeUndefined();
     }
   });
 });

@@ -1,5 +1,6 @@
 import type { Suite } from "../suite.js";
 import { bus } from "./bus.js";
+import { fanOut } from "./fan-out.js";
 import { fill } from "./fill.js";
 import { getHit } from "./get-hit.js";
 import { getMany } from "./get-many.js";
@@ -14,6 +15,7 @@ export const shared: Suite = {
   fill,
   "invalidate-tag": invalidateTag,
   bus,
+  "fan-out": fanOut,
   values,
   lmdb: hostTier,
 };

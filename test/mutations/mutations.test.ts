@@ -26,6 +26,12 @@ const SCHEDULES: Readonly<Record<string, number>> = {
   writers: 200,
 };
 
+/**
+ * Weathers whose schedules the product itself is seen to pass here, copied and run the way its mutants are: a mutant that is
+ * caught proves something only then. All of them take minutes: `npm run mutations`.
+ */
+const AS_IT_IS = process.env["TIERCACHE_LONG"] === "true" ? Object.keys(SCHEDULES) : ["busy", "feed"];
+
 /** Milliseconds for each; on an idle machine the longest takes some seconds. */
 const PATIENCE = 120_000;
 /** Copies at once, one for each core of a small machine. */
@@ -59,10 +65,10 @@ describe("the simulation notices", () => {
     PATIENCE * MUTANTS.length,
   );
 
-  it.concurrent.each(Object.entries(SCHEDULES))(
+  it.concurrent.each(AS_IT_IS)(
     "nothing in the product as it is, in %s weather",
-    async (weather, schedules) => {
-      const { broken } = await inTurn(() => playCopy(weather, schedules));
+    async (weather) => {
+      const { broken } = await inTurn(() => playCopy(weather, SCHEDULES[weather] as number));
       expect(broken).toBeUndefined();
     },
     PATIENCE * MUTANTS.length,

@@ -49,6 +49,8 @@ export type FromWorker =
       readonly type: "counters";
       readonly counters: WorkerCounters;
       readonly feed: FeedRole | undefined;
+      /** Bytes of the worker's JavaScript heap in use. */
+      readonly heap: number;
       readonly final: boolean;
     }
   | { readonly type: "error"; readonly message: string };

@@ -23,6 +23,8 @@ export class WorkerProcess {
   counters: WorkerCounters = NO_COUNTERS;
   /** As it last reported; `undefined` without a cache. */
   feed: FeedRole | undefined;
+  /** Bytes: the least its heap had in use at any report since this was set. What lives in it is no more than that. */
+  leastHeap: number = Number.POSITIVE_INFINITY;
   /** Its own errors, the first few. */
   readonly errors: string[] = [];
   readonly #child: ChildProcess;
@@ -67,9 +69,14 @@ export class WorkerProcess {
     try {
       await within(this.exited, STOP_TIMEOUT, "A worker did not stop");
     } catch {
-      this.#child.kill("SIGKILL");
-      await this.exited;
+      await this.kill();
     }
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.exited;
   }
 
   #send(message: ToWorker): void {
@@ -82,6 +89,7 @@ export class WorkerProcess {
       case "counters":
         this.counters = message.counters;
         this.feed = message.feed;
+        this.leastHeap = Math.min(this.leastHeap, message.heap);
         if (message.final) {
           this.#onFinal?.(message.counters);
         }

@@ -47,7 +47,13 @@ async function start(settings: WorkerSettings): Promise<void> {
   });
   api.keepAliveTimeout = KEEP_ALIVE;
   const report = (final: boolean): void =>
-    send({ type: "counters", counters: countersOf(database.queries, cached), feed: roleOf(cached), final });
+    send({
+      type: "counters",
+      counters: countersOf(database.queries, cached),
+      feed: roleOf(cached),
+      heap: process.memoryUsage().heapUsed,
+      final,
+    });
   process.on("message", (message: ToWorker) => {
     if (message.type === "report") {
       report(true);

@@ -7,6 +7,11 @@ export const QUICK_TICK = 64;
 /** The largest small integer. */
 const MOST_TICKS = 2 ** 30 - 1;
 
+/** Who hands out an entry's value without asking it, as long as it has nothing to say. */
+export interface Vouching {
+  withdraw(slot: number): void;
+}
+
 /**
  * An entry as memory holds it. Times are on the process's monotonic clock.
  *
@@ -43,6 +48,8 @@ export class Held {
   staleFrom: number;
   /** How long a slide makes it fresh again. */
   readonly #span: number;
+  #vouching: Vouching | undefined;
+  #slot = -1;
 
   constructor(init: {
     value: unknown;
@@ -81,6 +88,7 @@ export class Held {
   }
 
   set refreshAt(time: number) {
+    this.#withdraw();
     this.#refreshAt = time;
     this.quickUntil = this.fields.sliding ? -1 : Math.max(-1, Math.min(MOST_TICKS, Math.floor(time / QUICK_TICK)));
   }
@@ -107,6 +115,19 @@ export class Held {
     return Math.max(this.freshUntil, this.revalidateUntil, this.errorUntil);
   }
 
+  /** Its value is handed out unasked, from this slot: whatever changes what it would say takes that back. */
+  vouched(vouching: Vouching, slot: number): void {
+    this.#vouching = vouching;
+    this.#slot = slot;
+  }
+
+  /** Has it compared with the shared tier before it answers again. */
+  doubt(): void {
+    this.#withdraw();
+    this.epoch = -1;
+    this.checked = -1;
+  }
+
   /** A read starts its freshness again. */
   slide(now: number): void {
     this.freshUntil = now + this.#span;
@@ -118,6 +139,11 @@ export class Held {
   soften(now: number): void {
     this.freshUntil = Math.min(this.freshUntil, now);
     this.refreshAt = this.freshUntil;
+  }
+
+  #withdraw(): void {
+    this.#vouching?.withdraw(this.#slot);
+    this.#vouching = undefined;
   }
 }
 

@@ -8,6 +8,9 @@ export interface GuardOptions {
   readonly breakerCooldown: number;
 }
 
+/** A breaker's state: `closed` lets calls through, `open` none, `half-open` one that tries. */
+export type Circuit = "closed" | "half-open" | "open";
+
 /** Commands left unanswered by a hung tier that may pile up in its client before patience with it ends. */
 const MAX_ABANDONED = 1_000;
 /** What a tier moves in a millisecond, at the least: 8 MB a second. */
@@ -49,6 +52,11 @@ export class TierGuard {
     return !this.#down;
   }
 
+  get circuit(): Circuit {
+    if (!this.#down) return "closed";
+    return this.#probing ? "half-open" : "open";
+  }
+
   /**
    * @param timeout milliseconds, for calls that may take longer than the usual.
    * @throws CacheError `ERR_CACHE_TIER`, with the tier's own error as `cause`.
@@ -57,6 +65,7 @@ export class TierGuard {
     // One promise for all of it: every read of the shared tier comes through here.
     return new Promise<T>((resolve, reject) => {
       const probe = this.#admit(operation);
+      const begunAt = this.#clock.now();
       let waiting = true;
       const timer = this.#clock.after(timeout, () => {
         waiting = false;
@@ -76,6 +85,7 @@ export class TierGuard {
         (value) => {
           if (!settled()) return;
           this.#succeeded(probe);
+          this.#recorder.tierAnswered(this.#clock.now() - begunAt);
           resolve(value);
         },
         (cause: unknown) => {

@@ -105,6 +105,28 @@ export interface SharedStore {
   rules(): Promise<readonly { mark: Mark; hard: number; soft: number }[]>;
   /** Removes the entry only while it still has this stamp: drops bytes found corrupt, never a newer fill. */
   discard(key: string, stamp: Uint8Array): Promise<boolean>;
+  /**
+   * Keys of stored entries, a step at a time that holds up nobody: for an operator's tools, and on the way of no read.
+   * In no order; one may come twice, and one stored or removed meanwhile may be missing or gone. Missing in a tier that
+   * cannot tell.
+   */
+  list?(step: ListStep): Promise<Listing>;
+}
+
+/** One step of looking through a store. */
+export interface ListStep {
+  /** What the keys begin with, as text; "" for all. */
+  readonly beginning: string;
+  /** From the listing before; `undefined` to begin. */
+  readonly cursor: string | undefined;
+  /** About how many entries to look at. */
+  readonly count: number;
+}
+
+export interface Listing {
+  readonly keys: readonly string[];
+  /** Where to go on; `undefined` when it is over. */
+  readonly cursor: string | undefined;
 }
 
 /** How a try for the lease ended. */

@@ -35,8 +35,9 @@ export async function fileSize(path: string): Promise<number> {
  * @throws TraceError `ERR_TRACE_NOT_FOUND`, `ERR_TRACE_FILE`, and `ERR_TRACE_FORMAT` for what is no text.
  */
 export async function* textLines(path: string): AsyncGenerator<LineBlock> {
-  const file = createReadStream(path, { highWaterMark: BLOCK });
+  // Before the file is opened: nobody would listen for its errors, or close it.
   const decompressor = decompressorFor(path);
+  const file = createReadStream(path, { highWaterMark: BLOCK });
   // Errors of either stream reach the loop below, because `pipeline` destroys the last one with them.
   const stream = decompressor === undefined ? file : pipeline(file, decompressor, () => undefined);
   const decoder = new StringDecoder("utf8");

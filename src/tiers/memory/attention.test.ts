@@ -20,11 +20,11 @@ describe("Attention", () => {
     attention.decided(true, 1000, 1);
     attention.decided(false, 1000, 1);
     expect(attention.isResting).toBe(false);
-    const rests = Array.from({ length: 9 }, () => {
+    const rests = Array.from({ length: 11 }, () => {
       calm(attention, 1);
       return restOf(attention);
     });
-    expect(rests).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 64_000, 64_000]);
+    expect(rests).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000, 256_000, 256_000]);
   });
 
   it("rests less where few keys are sampled", () => {

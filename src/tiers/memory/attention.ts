@@ -1,7 +1,7 @@
 /** Decisions without a change before the shadows rest: shadows that hold the wrong things after a change need some turns to show. */
 const CALM = 48;
 /** The longest rest, in the time between two rests; the first is as long as that, each further one twice the one before. */
-const MOST_REST = 64;
+const MOST_REST = 256;
 /** Rests are so much shorter the rarer the sample: where one key in 512 is told, telling costs next to nothing. */
 const REST_AT_FULL_RATE = 512;
 /** A hit ratio that has moved this much is another workload. */

@@ -384,3 +384,50 @@ describe("memory", () => {
     expect(sizes).toEqual([16]);
   });
 });
+
+describe("findVouched", () => {
+  it("answers for a stored key that was vouched for, at this version and before that tick", () => {
+    const { tier } = setup();
+    for (let i = 0; i < 40; i += 1) tier.set(`k${i}`, i, 1, NEVER);
+    expect(tier.findVouched("k33", 1, 0)).toBeUndefined();
+    expect(tier.vouch("k33", "answer", 1, 5)).toBeGreaterThanOrEqual(0);
+    expect(tier.findVouched("k33", 1, 4)).toBe("answer");
+    expect(tier.findVouched("k33", 1, 5)).toBeUndefined();
+    expect(tier.findVouched("k33", 2, 4)).toBeUndefined();
+    expect(tier.findVouched("k32", 1, 4)).toBeUndefined();
+    expect(tier.vouch("none", "answer", 1, 5)).toBe(-1);
+  });
+
+  it("says nothing of a value that took the place of another, under the same key or in the same slot", () => {
+    const { tier } = setup({ maxEntries: 1 });
+    tier.set("a", 1, 1, NEVER);
+    tier.vouch("a", 1, 1, 5);
+    tier.set("a", 2, 1, NEVER);
+    expect(tier.findVouched("a", 1, 0)).toBeUndefined();
+    tier.vouch("a", 2, 1, 5);
+    tier.delete("a");
+    tier.set("b", 3, 1, NEVER);
+    expect(tier.findVouched("b", 1, 0)).toBeUndefined();
+    tier.vouch("b", 3, 1, 5);
+    tier.clear();
+    tier.set("c", 4, 1, NEVER);
+    expect(tier.findVouched("c", 1, 0)).toBeUndefined();
+  });
+
+  it("says nothing once it is withdrawn", () => {
+    const { tier } = setup();
+    tier.set("a", 1, 1, NEVER);
+    tier.withdraw(tier.vouch("a", 1, 1, 5));
+    expect(tier.findVouched("a", 1, 0)).toBeUndefined();
+  });
+
+  it("is a use", () => {
+    const { tier } = setup({ maxEntries: 2, policy: createLru });
+    tier.set("a", 1, 1, NEVER);
+    tier.set("b", 2, 1, NEVER);
+    tier.vouch("a", 1, 1, 5);
+    expect(tier.findVouched("a", 1, 0)).toBe(1);
+    tier.set("c", 3, 1, NEVER);
+    expect([tier.peek("a"), tier.peek("b")]).toEqual([1, undefined]);
+  });
+});

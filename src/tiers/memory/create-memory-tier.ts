@@ -5,8 +5,9 @@ import { createKeyHash, type KeyHash } from "./hash-key.js";
 import { KeyFamily } from "./key-family.js";
 import { KeyTable } from "./key-table.js";
 import { MOST_ENTRIES, toBytes, toCount } from "./limits.js";
-import type { MemoryTier, MemoryTierStats, RemovalCause } from "./memory-tier.js";
+import type { MemoryTier, MemoryTierStats, Removal, RemovalCause } from "./memory-tier.js";
 import type { EvictionPolicy, PolicyFactory } from "./policy.js";
+import { Vouches } from "./vouches.js";
 import { createWTinyLfu } from "./w-tiny-lfu.js";
 import { Weights } from "./weights.js";
 
@@ -61,13 +62,6 @@ export function createMemoryTier<V>(options: MemoryTierOptions<V>): MemoryTier<V
   return new BoundedMemoryTier(options);
 }
 
-interface Notice<V> {
-  readonly key: string;
-  readonly value: V;
-  readonly cause: RemovalCause;
-  readonly hash: number;
-}
-
 /**
  * One table from key to slot (`KeyTable`); all else about an entry is in arrays at its slot (the layout of lru-cache), which
  * costs a fraction of an object per entry and gives the garbage collector nothing to trace. Arrays double up to
@@ -91,6 +85,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   readonly #onSample: ((key: string) => number) | undefined;
   readonly #policy: EvictionPolicy;
   readonly #deadlines = new Deadlines();
+  readonly #vouches = new Vouches();
   readonly #alarm: Alarm;
   readonly #ring = new Uint32Array(RING);
   #noted = 0;
@@ -108,7 +103,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   #bytes = 0;
 
   /** The first `#untold` are to be told; the array stays, for allocating it anew would cost each entry that leaves. */
-  #notices: (Notice<V> | undefined)[] = [];
+  #notices: (Removal<V> | undefined)[] = [];
   #untold = 0;
   #delivering = false;
   #closed = false;
@@ -162,6 +157,23 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     const length = family.close(end);
     const slot = this.#table.findUnits(family.units, length, family.hashTo(length));
     return slot === -1 ? undefined : this.#used(slot);
+  }
+
+  findVouched(key: string, version: number, tick: number): unknown {
+    const slot = this.#slotOf(key);
+    if (slot === -1 || !this.#vouches.stands(slot, version, tick)) return undefined;
+    this.#note(slot);
+    return this.#vouches.answerAt(slot);
+  }
+
+  vouch(key: string, answer: unknown, version: number, until: number): number {
+    const slot = this.#slotOf(key);
+    if (slot !== -1) this.#vouches.give(slot, answer, version, until);
+    return slot;
+  }
+
+  withdraw(slot: number): void {
+    this.#vouches.withdraw(slot);
   }
 
   peek(key: string): V | undefined {
@@ -286,10 +298,14 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
   }
 
   #used(slot: number): V {
+    this.#note(slot);
+    return this.#table.valueAt(slot);
+  }
+
+  #note(slot: number): void {
     this.#ring[this.#noted] = slot;
     this.#noted += 1;
     if (this.#noted === RING) this.#tellUses();
-    return this.#table.valueAt(slot);
   }
 
   #add(key: string, hash: number, value: V, weight: number): number {
@@ -311,6 +327,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     const previousWeight = this.#weights.of(slot);
     const table = this.#table;
     this.#gone(table.keyAt(slot) as string, table.valueAt(slot), "replaced", table.hashAt(slot));
+    this.#vouches.withdraw(slot);
     this.#table.setValue(slot, value);
     this.#weights.set(slot, weight);
     this.#bytes += weight - previousWeight;
@@ -370,6 +387,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     const value = this.#table.valueAt(slot);
     const hash = this.#table.hashAt(slot);
     this.#table.remove(slot);
+    this.#vouches.withdraw(slot);
     this.#policy.onRemove(slot);
     this.#deadlines.remove(slot);
     if (this.#deadlines.size === 0) this.#alarm.cancel();
@@ -395,7 +413,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     let at = 0;
     try {
       while (at < this.#untold) {
-        const notice = this.#notices[at] as Notice<V>;
+        const notice = this.#notices[at] as Removal<V>;
         this.#notices[at] = undefined;
         at += 1;
         this.#onRemove?.(notice.key, notice.value, notice.cause, notice.hash);
@@ -458,6 +476,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     const slots = Math.min(Math.max(FEWEST_SLOTS, 2 * this.#weights.slots), this.#maxEntries + 1);
     this.#weights.resize(slots);
     this.#table.resize(slots);
+    this.#vouches.resize(slots);
     this.#deadlines.resize(slots);
     this.#policy.resize(slots);
   }
@@ -466,6 +485,7 @@ class BoundedMemoryTier<V> implements MemoryTier<V> {
     this.#alarm.cancel();
     this.#deadlines.clear();
     this.#table.clear();
+    this.#vouches.clear();
     this.#weights.resize(0);
     this.#top = 0;
     this.#free = 0;

@@ -14,6 +14,14 @@ export type RemovalCause =
   /** Heavier than one entry may be, or refused by the policy on arrival: never stored. */
   | "refused";
 
+/** A value that left; the hash is its key's. */
+export interface Removal<V> {
+  readonly key: string;
+  readonly value: V;
+  readonly cause: RemovalCause;
+  readonly hash: number;
+}
+
 /**
  * The in-process tier: a bounded map from key to anything, with an eviction policy and one timer.
  *
@@ -34,6 +42,17 @@ export interface MemoryTier<V = unknown> {
   family(head: string, tail: string): KeyFamily;
   /** As `find`, of the key whose middle has been written into the family's `units`, up to `end`. */
   findIn(family: KeyFamily, end: number): V | undefined;
+  /** What was vouched for under the key (`vouch`), if that stands at this version and tick: counted as a use. */
+  findVouched(key: string, version: number, tick: number): unknown;
+  /**
+   * Has `findVouched` answer for the key, until it is removed or replaced, `withdraw` is called, the version is another, or
+   * the tick (an integer of 31 bits) has come.
+   *
+   * @returns what to call `withdraw` with; -1 when there is no such key.
+   */
+  vouch(key: string, answer: unknown, version: number, until: number): number;
+  /** One too many is no harm. */
+  withdraw(slot: number): void;
   /** The value; the policy does not notice. */
   peek(key: string): V | undefined;
   /** @returns whether it is stored: false when it was refused (then nothing is stored under the key, an older value neither). */

@@ -243,6 +243,36 @@ describe("Segments", () => {
     expect(admits(0.001)).toBe(true);
   });
 
+  it("lets go under another regime of what only the one before protected", () => {
+    const protecting = REGIMES.filter(({ protectedOfMain, window }) => protectedOfMain > 0 && window < 1);
+    for (const before of protecting) {
+      for (const after of REGIMES.filter((regime) => !protecting.includes(regime))) {
+        const sketch = new FrequencySketch(64);
+        const context = { sketch, weights: { of: () => 1 }, random: () => 0.99 };
+        const segments = new Segments(context, before, MAX_ENTRIES, PLENTY);
+        segments.resize(HASHES.length);
+        const held = new Set<number>();
+        const request = (id: number): void => {
+          sketch.increment(HASHES[id] as number);
+          if (held.has(id)) segments.use(id);
+          else segments.add(id, HASHES[id] as number);
+          held.add(id);
+          while (segments.isOver()) {
+            const victim = segments.nextVictim();
+            segments.remove(victim);
+            held.delete(victim);
+          }
+        };
+        // The first dozen are used again and again, and never once the regime is another.
+        for (let i = 0; i < 400; i += 1) request(i % 12);
+        segments.follow(after);
+        for (let i = 0; i < 400; i += 1)
+          for (let uses = 0; uses < 3; uses += 1) request(12 + (i % 25) + 30 * Math.floor(i / 200));
+        expect([...held].filter((id) => id < 12)).toEqual([]);
+      }
+    }
+  });
+
   it("moves on to another regime with all it holds", () => {
     const sketch = new FrequencySketch(64);
     const segments = new Segments(

@@ -129,6 +129,8 @@ export class Segments {
 
   add(slot: number, hash: number): void {
     this.#forgetContest();
+    // Under a regime that protects nobody no use ever does so: what was protected before would stay for ever.
+    if (this.#isProtectedOver()) this.#move(this.#lists.first(PROTECTED), PROTECTED, PROBATION);
     this.#marks[slot] = hash << 2;
     const weight = this.#context.weights.of(slot);
     if (weight > Math.min(this.#windowBytes, LIGHT * this.#maxBytes)) this.#addHeavy(slot);

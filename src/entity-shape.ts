@@ -18,6 +18,7 @@ import {
   wholeNumber,
   type ResolvedPolicy,
 } from "./policy.js";
+import { resolveRowVersions, type RowVersions } from "./row-versions.js";
 import type { Counters } from "./stats.js";
 
 /** What is declared in one namespace, by entity name. */
@@ -55,6 +56,7 @@ const FIELDS: readonly string[] = [
   "encrypt",
   "sensitive",
   "exclude",
+  "rowVersion",
 ];
 /**
  * Checks a definition and enters it; with the scope's name, if it has one.
@@ -95,6 +97,7 @@ export function declareEntity<Id extends KeyInput, T>(
   if (scope === undefined && scopedParent !== undefined) throw scopeless(name, scopedParent);
   // Made before it is entered: one whose policy is wrong was never declared.
   const shape = new Shape<Id, T>(home, definition);
+  home.engine.declared.add(home.namespace, shape);
   registry.set(name, {
     scoped: scope !== undefined,
     parent: known?.parent ?? false,
@@ -126,6 +129,7 @@ export class Shape<Id extends KeyInput, T> {
   readonly counters: Counters;
   readonly fingerprint: number;
   readonly accept: LoadSpec["accept"];
+  readonly rows: RowVersions | undefined;
   readonly form: EntryForm;
   readonly #exclude: readonly string[];
 
@@ -137,6 +141,7 @@ export class Shape<Id extends KeyInput, T> {
     this.form = home.engine.forms.of(definition);
     this.counters = home.engine.recorder.counters(definition.name);
     this.fingerprint = crc32(`${definition.name}:${this.version}`);
+    this.rows = resolveRowVersions(definition.rowVersion, home.engine.clock);
     this.accept = acceptor(definition, (value) => this.kept(value));
     this.#exclude = [...(definition.exclude ?? [])];
   }

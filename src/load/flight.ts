@@ -16,6 +16,8 @@ export interface Outcome {
   readonly raw: boolean;
   /** What invalidations are compared with, for those who join late. */
   readonly entry: Judged;
+  /** Of a loaded value that can be stored; of a tier's the entry tells. */
+  readonly bytes?: number | undefined;
 }
 
 /**

@@ -11,15 +11,18 @@ import type { Recorder } from "../stats.js";
 import { doubt, type LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
 import type { Sides } from "../tiers/sides.js";
+import { operationOn, type Operation } from "../watchers.js";
 import type { Backoff } from "./backoff.js";
 import type { BatchItem } from "./batch.js";
+import { boundedLoad } from "./bounded-load.js";
 import { FailSignal, LoadContext } from "./context.js";
 import { Flight, type Flights, type Outcome } from "./flight.js";
 import type { EntryMaker, MadeEntry, SharedForm } from "./entry-maker.js";
 import type { LoadGate } from "./gate.js";
 import type { Lease } from "./lease.js";
-import { describe, isThenable, sameStamp, staleOutcome } from "./outcomes.js";
+import { answerOf, describe, sameStamp, staleOutcome, tellAge } from "./outcomes.js";
 import { answerFor } from "./patience.js";
+import { rowAge } from "./row-ages.js";
 import type { ReadSpec } from "./shared-entries.js";
 
 /** All that one load needs to know besides its key. */
@@ -78,7 +81,7 @@ export class Loads {
   async #confirmed(side: SharedSide, path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
     const { begun } = this.#parts.flights;
     if (await side.follower.confirm()) return this.#get(path, spec, options);
-    return this.#join(this.#flight(path, spec, "suspect", undefined, begun), spec, options);
+    return this.#wait(path, spec, options, () => this.#flight(path, spec, "suspect", undefined, begun));
   }
 
   #get(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
@@ -98,13 +101,13 @@ export class Loads {
     }
     // With the log unheard for longer than memory may be believed, not even a failed load makes it the answer.
     const believed = look.state === "suspect" && held?.knowledge.heard(now) === false ? undefined : held;
-    return this.#join(this.#flight(path, spec, look.reason, believed), spec, options);
+    return this.#wait(path, spec, options, () => this.#flight(path, spec, look.reason, believed));
   }
 
   /** Loads whatever is stored. The caller has made the stored entries stale everywhere. */
   fresh(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
     const look = this.#parts.local.look(path);
-    return this.#join(this.#start(path, spec, "bypass", look.held, false), spec, options);
+    return this.#wait(path, spec, options, () => this.#start(path, spec, "bypass", look.held, false));
   }
 
   /** Starts a load for nobody in particular, unless one is under way. */
@@ -158,7 +161,15 @@ export class Loads {
     return flight;
   }
 
-  async #join(flight: Flight, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
+  /** A read that memory does not answer: an operation to those who watch, unless it is one of a batch, which is one. */
+  #wait(path: string, spec: LoadSpec, options: LoadOptions, flight: () => Flight): Promise<unknown> {
+    const { watchers } = this.#parts.recorder;
+    if (!watchers.watching || spec.batch !== undefined) return this.#join(flight(), spec, options);
+    const operation = operationOn("get", path, spec);
+    return watchers.run(operation, () => this.#join(flight(), spec, options, operation));
+  }
+
+  async #join(flight: Flight, spec: LoadSpec, options: LoadOptions, operation?: Operation): Promise<unknown> {
     const { clock, gate, sides, recorder, local } = this.#parts;
     const joined = flight.joined;
     this.#parts.hot.read(flight.key);
@@ -176,11 +187,13 @@ export class Loads {
     // who came before it. (A key's invalidation has detached the flight already.)
     if (joined && version !== flight.version && this.#isOutdated(flight.key, outcome)) {
       this.#parts.flights.leave(flight);
-      return this.#join(this.#flight(flight.key, spec, flight.reason, undefined), spec, options);
+      return this.#join(this.#flight(flight.key, spec, flight.reason, undefined), spec, options, operation);
     }
-    if (joined) recorder.coalesced(spec.counters, flight.key, "process");
+    if (operation !== undefined) operation.answer = answerOf(outcome);
+    if (joined) recorder.coalesced(spec.counters, flight.key, "process", outcome.from === "load");
     if (outcome.from === "load") recorder.miss(spec.counters, flight.key, flight.reason);
     else recorder.hit(spec.counters, flight.key, outcome.from, outcome.stale);
+    if (outcome.from === "shared" && recorder.hearsAges) tellAge(recorder, flight.key, outcome.entry, clock);
     return outcome.raw ? outcome.value : local.give(outcome.value, outcome.mutable);
   }
 
@@ -263,7 +276,7 @@ export class Loads {
   }
 
   #promote(flight: Flight, held: Held, waited: boolean): void {
-    if (waited) this.#parts.recorder.coalesced(held.counters, flight.key, "cluster");
+    if (waited) this.#parts.recorder.coalesced(held.counters, flight.key, "cluster", false);
     this.#keep(flight, held);
     flight.resolve({ value: held.value, mutable: held.mutable, from: "shared", stale: false, raw: false, entry: held });
   }
@@ -308,12 +321,14 @@ export class Loads {
       signal: () => flight.signal,
       demand: flight.demand,
       encodeTag: spec.encodeTag,
+      release: place && (() => place.leave()),
     });
     const started = clock.now();
     let value: unknown;
     try {
-      const running = place === undefined ? spec.load(context) : place.run(() => spec.load(context));
-      value = await this.#bounded(flight, spec, running);
+      const load = this.#loader(flight.key, spec, context);
+      const running = place === undefined ? load() : place.run(load);
+      value = await boundedLoad(flight, spec, running, clock);
     } catch (error) {
       const thrown = error instanceof FailSignal ? error.error : error;
       recorder.loadFailed(spec.counters, flight.key, clock.now() - started, thrown, flight.background);
@@ -328,35 +343,11 @@ export class Loads {
     await this.#fill(flight, spec, lease, context, value, took, position);
   }
 
-  /** The loader's result, or `ERR_CACHE_TIMEOUT` after the hard timeout; what comes later is dropped. */
-  async #bounded(flight: Flight, spec: LoadSpec, running: unknown): Promise<unknown> {
-    if (!isThenable(running)) return running;
-    const limit = spec.policy.hardTimeout;
-    return new Promise((resolve, reject) => {
-      const timer = this.#parts.clock.after(
-        limit,
-        () => {
-          flight.timedOut = true;
-          flight.abort(new CacheError("ERR_CACHE_TIMEOUT", `The load of ${flight.key} took longer than ${limit} ms`));
-        },
-        !flight.background,
-      );
-      flight.whenAborted((reason) => {
-        timer.cancel();
-        spec.batch?.abort(reason);
-        reject(reason);
-      });
-      running.then(
-        (value) => {
-          timer.cancel();
-          resolve(value);
-        },
-        (error: unknown) => {
-          timer.cancel();
-          reject(error);
-        },
-      );
-    });
+  /** The loader's call, as those who watch see it; a batch's is watched as one. */
+  #loader(key: string, spec: LoadSpec, context: LoadContext): () => unknown {
+    const { watchers } = this.#parts.recorder;
+    if (!watchers.watching || spec.batch !== undefined) return () => spec.load(context);
+    return () => watchers.run(operationOn("load", key, spec), async () => spec.load(context));
   }
 
   async #fill(
@@ -391,8 +382,9 @@ export class Loads {
       stale: false,
       raw: false,
       entry: { position, tags: fields.tags },
+      bytes: kept.bytes,
     };
-    if (lease !== undefined && !(await this.#fillShared(flight, spec, lease, fields))) {
+    if ((lease ?? spec.rows) !== undefined && !(await this.#mayKeep(flight, spec, lease, made))) {
       flight.resolve(outcome);
       return;
     }
@@ -404,7 +396,18 @@ export class Loads {
     flight.resolve(outcome);
   }
 
-  /** False: the fill was refused, and memory must not have it either. A tier that failed leaves memory its copy. */
+  /** Stores it in the shared tier. False: it was refused, and memory must not have it either. */
+  async #mayKeep(flight: Flight, spec: LoadSpec, lease: Lease | undefined, made: MadeEntry): Promise<boolean> {
+    const { recorder, local, sides } = this.#parts;
+    const age = await rowAge(flight.key, made.kept.value, spec, local, lease && sides.of(flight.key));
+    if (age === "newest") return lease === undefined || this.#fillShared(flight, spec, lease, made.fields);
+    const tier = lease === undefined ? "memory" : "shared";
+    recorder.refused(spec.counters, flight.key, tier, age === "unknown" ? "error" : "older");
+    lease?.release();
+    return false;
+  }
+
+  /** False: the fill was refused. A tier that failed leaves memory its copy. */
   async #fillShared(flight: Flight, spec: LoadSpec, lease: Lease, fields: EntryFields): Promise<boolean> {
     const { recorder, maker } = this.#parts;
     let form: SharedForm;
@@ -443,6 +446,8 @@ export class Loads {
         loadCost: took,
         position,
       });
+      // Said here, where an error is told of.
+      spec.rows?.versionOf(made.kept.value);
       if (made.fields.ttl > 0) return made;
       recorder.refused(spec.counters, flight.key, "memory", "skipped");
     } catch (error) {

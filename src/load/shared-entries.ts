@@ -10,6 +10,7 @@ import { judgeFetched, marksOf, type Marks, type Verdict } from "../invalidation
 import type { Head } from "../invalidation/record.js";
 import type { Unsent } from "../invalidation/unsent.js";
 import type { ResolvedPolicy } from "../policy.js";
+import type { RowVersions } from "../row-versions.js";
 import type { Counters, Recorder } from "../stats.js";
 import type { TierGuard } from "../tiers/guard.js";
 import type { LocalEntries } from "../tiers/local-entries.js";
@@ -25,6 +26,8 @@ export interface ReadSpec {
   readonly form: EntryForm;
   /** Checks (and may replace) a value that comes from outside this process; `undefined` when it is refused. */
   readonly accept: ((value: unknown) => Promise<{ readonly value: unknown } | undefined>) | undefined;
+  /** How old its values are, where they say so. */
+  readonly rows: RowVersions | undefined;
 }
 
 /** What the shared tier holds of a key. */
@@ -88,6 +91,24 @@ export class SharedEntries {
     return this.#guard.call("store.fetch", () => value.fetch(), this.#guard.timeoutFor(value.size));
   }
 
+  /**
+   * The value that lies under the key, fresh or not; `undefined` when there is none, or none that counts any more. Rejects when
+   * the tier does not answer.
+   */
+  async valueOf(path: string, spec: ReadSpec): Promise<{ readonly value: unknown } | undefined> {
+    const { value, head } = await this.#reader.read(path);
+    const bytes = await this.bytesOf(value);
+    if (bytes === undefined || head === undefined) return undefined;
+    const envelope = await this.#decode(path, bytes, stampSeen(bytes), spec.form);
+    if (envelope === undefined || envelope.fingerprint !== spec.fingerprint) return undefined;
+    const { position, tags } = envelope;
+    if (position < head.floor || position > head.position || this.#unsent.hits(path, tags)) return undefined;
+    const verdict = position >= head.control ? VALID : await this.#judge(path, envelope, head);
+    // One of which the log does not tell is there.
+    if (verdict?.state === "hard") return undefined;
+    return spec.accept === undefined ? envelope : spec.accept(envelope.value);
+  }
+
   async find(path: string, spec: ReadSpec): Promise<Found> {
     let answer: SharedAnswer;
     try {
@@ -135,7 +156,7 @@ export class SharedEntries {
     if (!this.#marks.knows(judged) || this.#marks.judge(path, judged).state !== "valid") return undefined;
     const accepted = spec.accept === undefined ? envelope : await spec.accept(envelope.value);
     if (accepted === undefined) return undefined;
-    const found = this.#held(accepted.value, envelope, VALID, judged, spec, bytes.length);
+    const found = this.#held(path, accepted.value, envelope, VALID, judged, spec, bytes.length);
     return found.state === "fresh" ? found : undefined;
   }
 
@@ -177,7 +198,7 @@ export class SharedEntries {
     if (envelope.fingerprint !== spec.fingerprint) return { state: "miss", reason: "version", stamp };
     if (this.#unsent.hits(path, envelope.tags)) return { state: "miss", reason: "invalidated-key", stamp };
     if (position >= head.control && spec.accept === undefined)
-      return this.#held(envelope.value, envelope, VALID, head, spec, size);
+      return this.#held(path, envelope.value, envelope, VALID, head, spec, size);
     return this.#judged(path, size, envelope, head, spec);
   }
 
@@ -206,7 +227,7 @@ export class SharedEntries {
     if (verdict.state === "hard") return { state: "miss", reason: verdict.reason, stamp };
     const accepted = spec.accept === undefined ? envelope : await spec.accept(envelope.value);
     if (accepted === undefined) return { state: "miss", reason: "version", stamp };
-    return this.#held(accepted.value, envelope, verdict, head, spec, size);
+    return this.#held(path, accepted.value, envelope, verdict, head, spec, size);
   }
 
   #decode(
@@ -249,6 +270,7 @@ export class SharedEntries {
   }
 
   #held(
+    path: string,
     value: unknown,
     envelope: Envelope,
     verdict: Verdict,
@@ -274,6 +296,9 @@ export class SharedEntries {
     } catch {
       return { state: "miss", reason: "corrupt", stamp: envelope.stamp };
     }
+    if (spec.rows?.isOutdated(path, kept.value) === true)
+      return { state: "miss", reason: "older", stamp: envelope.stamp };
+    spec.rows?.met(path, kept.value);
     const held = this.#local.hold(
       kept,
       fieldsOf(envelope, kept.value),

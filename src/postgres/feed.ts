@@ -13,6 +13,13 @@ import type { FeedContext, FeedFigures, FeedSettings } from "./feed/context.js";
 import { Database } from "./feed/database.js";
 import { askFacts } from "./feed/facts.js";
 import { News } from "./feed/news.js";
+import {
+  Replica,
+  type ReplicaClient,
+  type ReplicaOptions,
+  type ReplicaPool,
+  type ReplicaReads,
+} from "./feed/replica.js";
 import { RowListeners, type RowListener } from "./feed/row-listeners.js";
 import { queryBound, runFeed } from "./feed/run.js";
 import { findProblems, mendSetup, type SetupProblem } from "./feed/setup.js";
@@ -104,6 +111,11 @@ export interface PostgresFeed extends ChangeFeed {
    * @throws CacheError `ERR_CACHE_TIMEOUT`; `ERR_CACHE_OPTION` for what is no token.
    */
   wait(token: string, options?: { timeout?: Duration | undefined }): Promise<void>;
+  /**
+   * For loaders that read replicas: what a replica answers that had not replayed what the primary had when the load began is served
+   * and not stored. Each load asks the primary how far its log is; one that waits for its replica waits for no longer than `wait`.
+   */
+  replica<Client extends ReplicaClient>(pool: ReplicaPool<Client>, options?: ReplicaOptions): ReplicaReads<Client>;
   /** Creates the outbox and its triggers. With `setup` they are created when they are missing; this is for a role that may. */
   installOutbox(): Promise<void>;
   /** Removes the triggers of the registered tables, and the outbox. */
@@ -270,6 +282,11 @@ class LogicalFeed implements PostgresFeed {
   async token(): Promise<string> {
     const facts = await askFacts(this.#db(), this.#clock(), "", "", []);
     return writeToken(facts, this.#options.method === "outbox" ? snapshotText(facts.snapshot) : facts.lsn);
+  }
+
+  replica<Client extends ReplicaClient>(pool: ReplicaPool<Client>, options: ReplicaOptions = {}): ReplicaReads<Client> {
+    const flushedOnly = this.#options.method !== "outbox";
+    return new Replica({ database: this.#db(), clock: () => this.#clock(), pool, options, flushedOnly });
   }
 
   async installOutbox(): Promise<void> {

@@ -19,6 +19,7 @@ export type { CachedQuery, QueryCacheOptions, QueryProblem } from "./queries.js"
 export type { TransactionalCache } from "./transactional.js";
 export type { Transaction, Transactions } from "./transaction.js";
 export type { PostgresFeed, PostgresFeedOptions, PostgresFeedStatus } from "./feed.js";
+export type { ReplicaClient, ReplicaOptions, ReplicaPool, ReplicaReads } from "./feed/replica.js";
 export type { RowListener } from "./feed/row-listeners.js";
 export type { SetupProblem } from "./feed/setup.js";
 export type { RowChange, TableMapping } from "./mapping.js";

@@ -16,6 +16,7 @@ export function contextPast(key: string, signal: AbortSignal | undefined): Loade
     tags: () => undefined,
     etag: () => undefined,
     skip: () => undefined,
+    release: () => undefined,
     notModified: () => {
       throw new CacheError("ERR_CACHE_LOAD", `\`context.notModified()\` was called for ${key}, which has no previous`);
     },

@@ -26,7 +26,9 @@ import { encodeKey, MAX_KEY_LENGTH, type KeyInput } from "../keys.js";
 import { isSoft, optionError } from "../policy.js";
 import type { CacheStats } from "../stats.js";
 import { marksOfTargets } from "../targets.js";
+import type { Watcher } from "../watchers.js";
 import { wrap } from "../wrap.js";
+import type { CacheInspector } from "../inspect/inspector.js";
 import type { WriteBehind } from "../write/behind.js";
 import type { CounterOptions, WriteBehindOptions } from "../write/behind-options.js";
 import type { Counter } from "../write/counter.js";
@@ -226,6 +228,10 @@ class View implements TransactionalCache {
     return this.direct.stats();
   }
 
+  inspect(): CacheInspector {
+    return this.direct.inspect();
+  }
+
   explain(key: KeyInput): Promise<Explanation> {
     return this.direct.explain(key);
   }
@@ -235,6 +241,10 @@ class View implements TransactionalCache {
   on(type: CacheEventType | "*", listener: (event: never) => void): () => void {
     // The overloads have tied the listener to the events it is told.
     return this.direct.on(type as "*", listener as (event: CacheEvent) => void);
+  }
+
+  watch(watcher: Watcher): () => void {
+    return this.direct.watch(watcher);
   }
 
   close(): Promise<void> {

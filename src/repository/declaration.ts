@@ -3,7 +3,8 @@ import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import { DEFAULT_POLICY, POLICY_FIELDS, knownOptions, optionError, resolvePolicy, wholeNumber } from "../policy.js";
 import type { ReadKind, ScopeDefinition, StoredForm, WriteKind } from "./definition.js";
-import { rowsIn, type RowTraits } from "./rows.js";
+import type { RowVersionOption } from "../row-versions.js";
+import { rowsIn, versionOfRow, type RowTraits } from "./rows.js";
 import { scopeName, scopeOf, takesScopeFirst, type ScopeOf } from "./scope.js";
 
 type Args = readonly unknown[];
@@ -44,6 +45,7 @@ export interface Declaration {
   /** What the scope is called; `undefined` when there is none. */
   readonly scope: string | undefined;
   readonly traits: RowTraits;
+  readonly rowVersion: RowVersionOption<unknown> | undefined;
   readonly reads: ReadonlyMap<string, DeclaredRead>;
   readonly writes: ReadonlyMap<string, DeclaredWrite>;
   readonly controls: string;
@@ -60,6 +62,7 @@ export interface LooseDefinition extends EntryPolicy, StoredForm {
   readonly tags?: ((row: never) => readonly KeyInput[]) | undefined;
   readonly belongsTo?: Readonly<Record<string, (row: never) => KeyInput | null | undefined>> | undefined;
   readonly controls?: string | undefined;
+  readonly rowVersion?: RowVersionOption<unknown> | undefined;
 }
 
 interface LooseRead extends EntryPolicy {
@@ -109,6 +112,7 @@ const DEFINITION_OPTIONS = [
   "encrypt",
   "sensitive",
   "exclude",
+  "rowVersion",
 ];
 const READ_OPTIONS = [...POLICY_FIELDS, "kind", "as", "key", "rows", "droppedBy", "tags", "scope"];
 const MANY_OPTIONS = [...POLICY_FIELDS, "kind", "as", "absent", "result", "scope"];
@@ -149,6 +153,7 @@ export function declare(definition: LooseDefinition, target: object): Declaratio
     },
     scope: definition.scope === undefined ? undefined : scopeName(definition.scope),
     traits: traitsOf(definition),
+    rowVersion: versionOfRow(traitsOf(definition), definition.rowVersion),
     reads: new Map(reads.map((read) => [read.method, read])),
     writes: new Map(writes.map((write) => [write.method, write])),
     controls,

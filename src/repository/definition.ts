@@ -1,6 +1,7 @@
 import type { EntityDefinition, InvalidationResult, InvalidationTarget } from "../api.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
+import type { RowVersionOption } from "../row-versions.js";
 
 /** A method a repository may declare: one that returns a promise. */
 type Method = (...args: never) => Promise<unknown>;
@@ -114,6 +115,11 @@ export interface RepositoryDefinition<
   Controls extends string,
 >
   extends EntryPolicy, StoredForm {
+  /**
+   * The version a row carries, as an entity's `rowVersion`: no older row replaces a newer one. For reads of one row (`id`, `key`,
+   * `many`); what holds several has none.
+   */
+  rowVersion?: RowVersionOption<Row> | undefined;
   /** First segment of its keys after the scope, and its name in stats. */
   name: string;
   /** Of the shape of its results: another version reads nothing of this one. @default 1 */

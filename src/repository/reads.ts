@@ -27,13 +27,13 @@ export class RepositoryReads {
 
   constructor(cache: Cache, declaration: Declaration) {
     this.#declaration = declaration;
-    const { name, version, scope, form } = declaration;
+    const { name, version, scope, form, rowVersion } = declaration;
     const loadMany: Batch = (ids, context) => this.#batchOf(ids)(ids, context);
     if (scope === undefined) {
-      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, ...form });
+      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, rowVersion, ...form });
       this.#entityOf = () => entity;
     } else {
-      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, scope, ...form });
+      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, scope, rowVersion, ...form });
       // A declared scope throws for a call without one, so there is one.
       this.#entityOf = (found) => entity.in(found as ScopeInput);
     }

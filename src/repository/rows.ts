@@ -1,5 +1,6 @@
 import type { InvalidationTarget } from "../api.js";
 import { Key, type KeyInput, type ScopeInput, type Segment } from "../keys.js";
+import type { RowVersion, RowVersionOption } from "../row-versions.js";
 
 /*
  * What ties an entry to rows, in tags of its scope:
@@ -32,6 +33,22 @@ export function rowsIn(value: unknown): readonly unknown[] {
   return (Array.isArray(value) ? (value as readonly unknown[]) : [value]).filter(
     (row) => typeof row === "object" && row !== null,
   );
+}
+
+/** The version of a result that is one row; no other has one. */
+export function versionOfRow(
+  traits: RowTraits,
+  option: RowVersionOption<unknown> | undefined,
+): RowVersionOption<unknown> | undefined {
+  if (option === undefined) return undefined;
+  // What is no rule is handed on to whoever refuses it.
+  if (typeof option !== "function" && typeof option?.of !== "function") return option;
+  const of = typeof option === "function" ? option : option.of.bind(option);
+  const ofRow = (value: unknown): RowVersion | null | undefined =>
+    typeof value === "object" && !Array.isArray(value) && idsOf(traits, rowsIn(value)).length > 0
+      ? of(value)
+      : undefined;
+  return typeof option === "function" ? ofRow : { ...option, of: ofRow };
 }
 
 /** Ids of those rows that have one. */

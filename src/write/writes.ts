@@ -1,14 +1,17 @@
 import type { Clock } from "../clock.js";
+import type { TierName } from "../events.js";
 import type { Invalidations } from "../invalidation/invalidations.js";
 import type { PendingOperation, PendingOperations } from "../invalidation/pending.js";
 import type { Head, Mark } from "../invalidation/record.js";
 import type { EntryMaker, MadeEntry } from "../load/entry-maker.js";
 import type { Lease } from "../load/lease.js";
+import { localRowAge, rowAge } from "../load/row-ages.js";
 import type { ReadSpec } from "../load/shared-entries.js";
 import type { Recorder } from "../stats.js";
 import type { LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
 import type { Sides } from "../tiers/sides.js";
+import type { Operation } from "../watchers.js";
 
 /** What a write brings along: how the entry is made, and what it is called. */
 export interface WriteSpec extends ReadSpec {
@@ -23,6 +26,9 @@ interface Made extends MadeEntry {
   readonly bytes: Uint8Array;
   readonly life: number;
 }
+
+/** How often a write of a row with a version takes the lease again that other writers have taken over. */
+const MOST_TRIES = 5;
 
 /** What an entry is in the shared tier where there is none. */
 const UNSHARED = { bytes: new Uint8Array(0), life: 0 };
@@ -61,7 +67,19 @@ export class Writes {
    * @throws CacheError `ERR_CACHE_VALUE` (nothing was written), `ERR_CACHE_TIER` (the shared tier did not acknowledge:
    * this process holds none of them, and their invalidation is sent until it is acknowledged).
    */
-  async set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
+  set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
+    const { watchers } = this.#recorder;
+    if (!watchers.watching) return this.#set(entries, spec);
+    const [first] = entries;
+    const key = entries.length === 1 ? first?.[0] : undefined;
+    return watchers.run(writeOf(key, entries.length, spec), () => this.#set(entries, spec));
+  }
+
+  async #set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
+    if (spec.rows !== undefined && this.#sides.all.length > 0) {
+      for (const [path, value] of entries) await this.#setNewer(path, value, spec);
+      return;
+    }
     // An entry older than the log's generation would be believed by nobody, so the log must have been reached once.
     for (const { follower } of this.#sides.all) if (follower.position === undefined) await follower.reach(0);
     const made = await Promise.all(
@@ -75,7 +93,8 @@ export class Writes {
     // A ttl of 0 stores nothing, and what was there is not the value any more.
     for (const part of parts(dropped)) await this.#invalidations.invalidate(marksOf(part), false);
     if (this.#sides.all.length === 0) {
-      for (const part of parts(stored)) await this.#setTogether(part, undefined, spec);
+      const newest = spec.rows === undefined ? stored : stored.filter((entry) => this.#isNewest(entry, spec));
+      for (const part of parts(newest)) await this.#setTogether(part, undefined, spec);
       return;
     }
     await Promise.all(
@@ -86,6 +105,36 @@ export class Writes {
         },
       ),
     );
+  }
+
+  /**
+   * As `set`, of an entry whose rows have versions: under a writer's lease, as in `through`. What is stored cannot change between the
+   * comparison and the commit without ending the lease.
+   */
+  async #setNewer(path: string, value: unknown, spec: WriteSpec): Promise<void> {
+    const side = this.#sides.of(path) as SharedSide;
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const lease = await side.leases.takeOver(path, spec.policy.hardTimeout);
+      if (lease === undefined) break;
+      const pending = this.#pending.begin(path);
+      try {
+        const made = await this.#formed(path, this.#make(path, value, spec, lease.position), spec);
+        if (made.fields.ttl <= 0) break;
+        const age = await rowAge(path, made.kept.value, spec, this.#local, side);
+        if (age === "stored-newer") return this.#older(path, spec, "shared");
+        if (age === "known-newer") this.#older(path, spec, "shared");
+        if (age !== "newest") break;
+        const head = await lease.commit(made.bytes, made.life);
+        if (head === undefined) continue;
+        this.#committed(side, made, head, pending, spec);
+        return;
+      } finally {
+        lease.release();
+        pending.end();
+      }
+    }
+    // A newer one is known and not there, others wrote each time, or the tier does not answer: none is right whoever was the last.
+    await this.#invalidations.invalidate([{ kind: "key", key: path }], false);
   }
 
   /** Entries written in one step, all of one side. */
@@ -120,7 +169,13 @@ export class Writes {
    * since before X's commit, so whoever stores after X has committed after X: nobody. If X invalidates, the same
    * holds for whoever stores after that.
    */
-  async through(path: string, write: () => Promise<unknown>, spec: WriteSpec): Promise<unknown> {
+  through(path: string, write: () => Promise<unknown>, spec: WriteSpec): Promise<unknown> {
+    const { watchers } = this.#recorder;
+    if (!watchers.watching) return this.#through(path, write, spec);
+    return watchers.run(writeOf(path, 1, spec), () => this.#through(path, write, spec));
+  }
+
+  async #through(path: string, write: () => Promise<unknown>, spec: WriteSpec): Promise<unknown> {
     const side = this.#sides.of(path);
     const lease = await side?.leases.takeOver(path, spec.policy.hardTimeout);
     const begun = side === undefined ? this.#invalidations.takeOverLocally(path) : 0;
@@ -164,6 +219,11 @@ export class Writes {
   #commitLocally(path: string, value: unknown, begun: number, spec: WriteSpec): boolean {
     const made = this.#tryMake(path, value, spec, begun);
     if (made === undefined) return false;
+    const age = localRowAge(path, made.kept.value, spec, this.#local, true);
+    if (age !== "newest") {
+      this.#older(path, spec, "memory");
+      return age === "stored-newer";
+    }
     return this.#keep(
       { path, ...made, ...UNSHARED },
       localHead(this.#invalidations.applyLocally(marksOf([{ path }]), false)),
@@ -171,7 +231,7 @@ export class Writes {
     );
   }
 
-  /** Stores a committed value under the writer's lease; false when somebody else wrote or invalidated meanwhile. */
+  /** Stores a committed value under the writer's lease; false when what is stored is to go: somebody else wrote or invalidated meanwhile. */
   async #commitShared(
     shared: SharedSide,
     path: string,
@@ -184,11 +244,31 @@ export class Writes {
     const entry = this.#tryMake(path, value, spec, lease.position);
     const made = entry && (await this.#formed(path, entry, spec).catch(() => undefined));
     if (made === undefined) return false;
+    const age = spec.rows && (await rowAge(path, made.kept.value, spec, this.#local, shared));
+    if (age === "stored-newer" || age === "known-newer") this.#older(path, spec, "shared");
+    if (age !== undefined && age !== "newest") return age === "stored-newer";
     const head = await lease.commit(made.bytes, made.life);
     if (head === undefined) return false;
-    shared.follower.applyAcknowledged(marksOf([made]), false, head.position);
-    if (pending.fencedAt <= head.position) this.#keep(made, head, spec);
+    this.#committed(shared, made, head, pending, spec);
     return true;
+  }
+
+  /** Whether memory, where it is all there is, may have it: from here to the step that fences others nothing is awaited. */
+  #isNewest({ path, kept }: Made, spec: WriteSpec): boolean {
+    if (localRowAge(path, kept.value, spec, this.#local, true) === "newest") return true;
+    this.#older(path, spec, "memory");
+    return false;
+  }
+
+  /** What a writer's lease has committed is in memory, too, unless something newer was heard. */
+  #committed(side: SharedSide, made: Made, head: Head, pending: PendingOperation, spec: WriteSpec): void {
+    side.follower.applyAcknowledged(marksOf([made]), false, head.position);
+    if (pending.fencedAt <= head.position) this.#keep(made, head, spec);
+  }
+
+  /** A newer row than the written one is known: it is not stored. */
+  #older(path: string, { counters }: WriteSpec, tier: TierName): void {
+    this.#recorder.refused(counters, path, tier, "older");
   }
 
   /**
@@ -223,6 +303,7 @@ export class Writes {
 
   /** @throws CacheError `ERR_CACHE_VALUE`. */
   #make(path: string, value: unknown, spec: WriteSpec, position: number): MadeEntry {
+    spec.rows?.versionOf(value);
     const tags = [...spec.tags, ...(spec.tagsOf?.(value) ?? [])];
     return this.#maker.make(path, value, spec, {
       kept: undefined,
@@ -244,6 +325,10 @@ export class Writes {
   #forget(path: string): Promise<void> {
     return this.#invalidations.invalidateSoon([{ kind: "key", key: path }], false);
   }
+}
+
+function writeOf(key: string | undefined, count: number, spec: WriteSpec): Operation {
+  return { kind: "set", key, entity: spec.counters.entity, count, answer: undefined };
 }
 
 /** Without a shared tier nothing comes between: whoever writes has judged the marks in the same turn. */

@@ -1,7 +1,6 @@
 import { systemClock } from "../../src/clock.js";
 import type { ChangeSink, ChangeTarget, FeedNews, OpenFeed } from "../../src/feed/change-feed.js";
 import { postgresFeed, type PostgresFeed, type PostgresFeedOptions } from "../../src/postgres/feed.js";
-import type { Source } from "../support/postgres-source.js";
 
 /** What the processes of one cache share, as far as a feed can tell. */
 export class Shared {
@@ -22,7 +21,7 @@ export class Listener {
   completeAt: number = Number.NEGATIVE_INFINITY;
 
   constructor(
-    source: Source,
+    source: { readonly server: { readonly url: string } },
     shared: Shared,
     options: Partial<PostgresFeedOptions> & { tables?: (feed: PostgresFeed) => void; cacheName?: string } = {},
   ) {

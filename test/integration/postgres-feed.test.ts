@@ -141,6 +141,8 @@ describe("what a transaction changed", () => {
     await listener.settle();
     listener.take();
     await source.sql("UPDATE contacts SET tenant_id = 'zorg'");
+    // What waits together is told together, and once.
+    await listener.settle();
     await source.sql("DELETE FROM contacts");
     await listener.settle();
     expect(listener.take()).toEqual([

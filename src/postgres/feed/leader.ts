@@ -13,7 +13,7 @@
 import type { ChangeTarget } from "../../feed/change-feed.js";
 import { tableKey } from "../pg.js";
 import { barrierInterval, noteName, streamPatience, WAITED_FOR, type FeedContext } from "./context.js";
-import { askFacts, askSnapshot, type Facts } from "./facts.js";
+import { askFacts, askSnapshot, type Facts, type History } from "./facts.js";
 import { gapSince, isSameHistory, MAX_EXCEPT, readNote, writeNote, type Note } from "./note.js";
 import { Publisher } from "./publisher.js";
 import type { ReplicationMessage } from "./replication-message.js";
@@ -57,6 +57,8 @@ class Leader {
   #stream: ReplicationStream | undefined;
   #barriers: Facts[] = [];
   #owed: Owed | undefined;
+  /** Of the database this time as leader began with: a note may still be of the one before. */
+  #history: History | undefined;
   /** Of each table, its digest when its events were last known to be whole. */
   #digests: Record<string, string> | undefined;
   #noted = 0n;
@@ -179,7 +181,7 @@ class Leader {
   async #isSound(facts: Facts): Promise<boolean> {
     const { figures, news } = this.#context;
     if (this.#digests === undefined) await this.#compareWithNote(facts);
-    else if (figures.note !== undefined && !isSameHistory(figures.note, facts)) {
+    else if (this.#history !== undefined && !isSameHistory(this.#history, facts)) {
       this.#stop(new Error("The database is another than before"));
       return false;
     }
@@ -199,6 +201,7 @@ class Leader {
   }
 
   async #compareWithNote(facts: Facts): Promise<void> {
+    this.#history = facts;
     const { sink, settings, figures } = this.#context;
     const shared = readNote(await sink.readNote(noteName(settings)));
     const mine = figures.note;

@@ -153,7 +153,7 @@ export class ViewDatabase {
       if (!force && !isFirst && state["dirty_at"] === null) return { state: "clean" };
       // A timestamp with microseconds passes through a Date with milliseconds: rounded down, which only makes it older.
       const asOf = state["now"] as Date;
-      const keys = await this.#recompute(client, view, isFirst || state["all_dirty"] === true);
+      const keys = await this.#recompute(client, view, force || isFirst || state["all_dirty"] === true);
       const [ended] = (await client.query(REFRESHED, [view.name, asOf])).rows;
       await client.query("SELECT pg_logical_emit_message(true, $1, $2)", [
         VIEW_MESSAGE,

@@ -3,9 +3,12 @@ import type { CacheEvent, CacheEventType } from "./events.js";
 import type { KeyInput, ScopeInput } from "./keys.js";
 import type { PatternInput } from "./patterns.js";
 import type { CacheOptions, CompressionOptions, EntryPolicy } from "./options.js";
+import type { RowVersionOption } from "./row-versions.js";
 import type { CacheStats } from "./stats.js";
 import type { Explanation } from "./explain.js";
+import type { CacheInspector } from "./inspect/inspector.js";
 import type { WriteBehind } from "./write/behind.js";
+import type { Watcher } from "./watchers.js";
 import type { CounterOptions, WriteBehindOptions } from "./write/behind-options.js";
 import type { Counter } from "./write/counter.js";
 import type { RowId } from "./write/sink.js";
@@ -29,6 +32,8 @@ export interface LoaderContext {
   readonly etag: (etag: string) => void;
   /** The value is returned to the callers and not stored. */
   readonly skip: () => void;
+  /** Gives this load's place at the gate (`loads.concurrency`) to the next: what is left of it only waits, for a body on its way. */
+  readonly release: () => void;
   /** The source says `previous` still holds: its value is fresh again. Return what this returns. @throws CacheError when there is no previous. */
   readonly notModified: <T>() => T;
   /** The load failed, without this being a throw of yours: stale is served where the policy allows, else callers get `error`. */
@@ -138,10 +143,14 @@ export interface Cache {
   /** Loads what the plan names before users ask, a few at a time. */
   warm(plan: WarmPlan, options?: WarmOptions): Promise<WarmReport>;
   stats(): CacheStats;
+  /** What an operator's tools ask of the whole cache, whichever namespace this is: see `CacheInspector`. */
+  inspect(): CacheInspector;
   /** Where the key is stored, in what state, and why a read would miss. */
   explain(key: KeyInput): Promise<Explanation>;
   on<E extends CacheEventType>(type: E, listener: (event: Extract<CacheEvent, { type: E }>) => void): () => void;
   on(type: "*", listener: (event: CacheEvent) => void): () => void;
+  /** Has every operation that memory does not answer at once run by `watcher`: for traces and timings. @returns takes it back. */
+  watch(watcher: Watcher): () => void;
   /** Waits for background work (bounded), then stops timers and gives back connections; of a namespace, the whole cache's. Twice is once. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -208,6 +217,11 @@ export interface EntityDefinition<Id extends KeyInput, T> extends EntryPolicy {
     | undefined;
   /** Tags from the value; in a scoped entity they are the scope's own. */
   tags?: ((value: T, id: Id) => readonly KeyInput[]) | undefined;
+  /**
+   * The version a value's row carries (a count, a time), greater with every change: then no older row replaces a newer one, in
+   * any tier, whoever loads or writes it. See docs/other-sources.md.
+   */
+  rowVersion?: RowVersionOption<T> | undefined;
   /**
    * Parents by entity name: their ids in this value. Invalidating the parent invalidates these: in a process where
    * both are declared, so declare the child wherever the parent is written.
@@ -296,7 +310,7 @@ export type WarmPlan = Iterable<WarmTask> | AsyncIterable<WarmTask>;
 export interface WarmOptions {
   /** Tasks under way at once. @default 4 */
   concurrency?: number | undefined;
-  /** Most tasks started per second. @default 1000 */
+  /** Most tasks started per second; fewer while they take longer than they did, none while loads wait at the gate. @default 1000 */
   perSecond?: number | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, failed: number) => void) | undefined;

@@ -30,6 +30,7 @@ import type { ChangeFeed, ChangeTarget } from "./feed/change-feed.js";
 import { explain } from "./explain-key.js";
 import type { Explanation } from "./explain.js";
 import { notePath } from "./feed/note-path.js";
+import { inspectorOf, type CacheInspector } from "./inspect/inspector.js";
 import type { Mark } from "./invalidation/record.js";
 import { encodeKey, encodeTag, inNamespace, namespacePath, type KeyInput } from "./keys.js";
 import type { LoadSpec } from "./load/loads.js";
@@ -51,6 +52,7 @@ import { presets } from "./presets.js";
 import type { CacheStats, Counters } from "./stats.js";
 import { marksOfTargets } from "./targets.js";
 import { warm } from "./warm.js";
+import type { Watcher } from "./watchers.js";
 import { wrap } from "./wrap.js";
 import { openWriteBehind, type BehindHome, type WriteBehind } from "./write/behind.js";
 import type { CounterOptions, WriteBehindOptions } from "./write/behind-options.js";
@@ -145,6 +147,7 @@ class CacheView implements Cache {
       counters: this.#counters,
       fingerprint: 0,
       accept: undefined,
+      rows: undefined,
       form: engine.forms.default,
       load: unloadable,
       gated: true,
@@ -181,6 +184,8 @@ class CacheView implements Cache {
       recorder.miss(this.#counters, this.#path(key), "suspect");
       return undefined;
     }
+    const answer = this.#answer(key);
+    if (answer !== undefined) return answer as T;
     const plain = this.#freshPlain(key);
     if (plain !== undefined) return this.#hit(key as string, plain) as T;
     const path = this.#path(key);
@@ -355,7 +360,7 @@ class CacheView implements Cache {
 
   async warm(plan: WarmPlan, options: WarmOptions = NO_OPTIONS): Promise<WarmReport> {
     this.#engine.checkOpen();
-    return warm(this.#engine.clock, plan, options);
+    return warm(this.#engine.clock, plan, options, () => this.#engine.overloaded);
   }
 
   stats(): CacheStats {
@@ -368,12 +373,21 @@ class CacheView implements Cache {
     return explain(this.#engine, this.#path(key), this.#spec);
   }
 
+  inspect(): CacheInspector {
+    return inspectorOf(this.#engine);
+  }
+
   on<E extends CacheEventType>(type: E, listener: (event: Extract<CacheEvent, { type: E }>) => void): () => void;
   on(type: "*", listener: (event: CacheEvent) => void): () => void;
   on(type: CacheEventType | "*", listener: (event: never) => void): () => void {
     if (typeof listener !== "function") throw optionError("listener", "a function", listener);
     // The overloads have tied the listener to the events it is told.
     return this.#engine.recorder.on(type, listener as (event: CacheEvent) => void);
+  }
+
+  watch(watcher: Watcher): () => void {
+    if (typeof watcher !== "function") throw optionError("watcher", "a function", watcher);
+    return this.#engine.recorder.watchers.add(watcher);
   }
 
   close(): Promise<void> {
@@ -400,9 +414,22 @@ class CacheView implements Cache {
     };
   }
 
+  /** What memory vouches for, counted. */
+  #answer(key: KeyInput): unknown {
+    if (typeof key !== "string" || this.#namespace !== "") return undefined;
+    const { local, recorder } = this.#engine;
+    const answer = local.answer(key);
+    if (answer !== undefined) recorder.hit(this.#counters, key, "memory", false);
+    return answer;
+  }
+
   /** Text is looked up as it is before it is encoded, which is most of what a hit costs otherwise. */
   #freshPlain(key: KeyInput): Held | undefined {
-    return typeof key === "string" && this.#namespace === "" ? this.#engine.local.freshPlain(key) : undefined;
+    if (typeof key !== "string" || this.#namespace !== "") return undefined;
+    const { local } = this.#engine;
+    const held = local.freshPlain(key);
+    if (held !== undefined) local.vouch(key, held, this.#counters);
+    return held;
   }
 
   #hit(path: string, held: Held): unknown {

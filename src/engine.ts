@@ -2,9 +2,11 @@ import { randomBytes } from "node:crypto";
 
 import type { LoadOptions } from "./api.js";
 import { systemClock, type Clock } from "./clock.js";
+import { DeclaredEntities } from "./declared-entities.js";
 import { createForms, type Forms } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { CacheError } from "./errors.js";
+import type { TierName } from "./events.js";
 import type { ChangeFeed } from "./feed/change-feed.js";
 import { FeedBound } from "./feed/feed-bound.js";
 import { checkFeed, Feeding } from "./feed/feeding.js";
@@ -26,13 +28,14 @@ import { Flights } from "./load/flight.js";
 import { LoadGate } from "./load/gate.js";
 import { SharedLeases } from "./load/lease.js";
 import { Loads, type LoadSpec } from "./load/loads.js";
+import { tellAge } from "./load/outcomes.js";
 import { SharedEntries, type ReadSpec } from "./load/shared-entries.js";
 import { localLocks, sharedLocks, type Locks } from "./lock.js";
 import type { CacheOptions } from "./options.js";
 import { knownOptions, optionError, wholeNumber } from "./policy.js";
 import { Recorder, type CacheStats, type SharedStats } from "./stats.js";
 import { TierGuard } from "./tiers/guard.js";
-import { doubt, LocalEntries } from "./tiers/local-entries.js";
+import { doubt, LocalEntries, type Look } from "./tiers/local-entries.js";
 import { createMemoryTier } from "./tiers/memory/create-memory-tier.js";
 import { createKeyHash } from "./tiers/memory/hash-key.js";
 import { resolveMemory } from "./tiers/memory/memory.js";
@@ -41,6 +44,7 @@ import { RemovalMemory } from "./tiers/memory/removal-memory.js";
 import { resolveShared, tiersOf, type SharedSettings, type SharedSide } from "./tiers/shared-side.js";
 import type { ShardedTier, ShardedTierFactory, SharedTier, SharedTierFactory } from "./tiers/shared.js";
 import { Sides } from "./tiers/sides.js";
+import { operationOn, type Operation } from "./watchers.js";
 import { Writes } from "./write/writes.js";
 
 /** An invalidation is waited for this many times longer than a read. */
@@ -56,12 +60,14 @@ export class Engine {
   readonly name: string;
   readonly clock: Clock;
   readonly maxKeyLength: number;
-  readonly recorder: Recorder = new Recorder();
+  readonly recorder: Recorder;
   readonly forms: Forms;
   readonly local: LocalEntries;
   readonly sides: Sides;
   readonly hot: HotReads;
   readonly flights: Flights = new Flights();
+  /** Entities, for those who meet one of their entries by its path only. */
+  readonly declared: DeclaredEntities = new DeclaredEntities();
   readonly backoff: Backoff;
   readonly invalidations: Invalidations;
   readonly loads: Loads;
@@ -87,6 +93,7 @@ export class Engine {
     const name: unknown = options.name ?? "cache";
     if (typeof name !== "string" || name === "") throw optionError("name", "text that is not empty", name);
     this.name = encodeName(name);
+    this.recorder = new Recorder(this.name);
     const { compression, encryption } = options;
     this.forms = createForms({ cacheName: this.name, isShared: tiers.shared !== undefined, compression, encryption });
     this.clock = options.clock ?? systemClock;
@@ -125,11 +132,11 @@ export class Engine {
         clock,
         random,
         hash,
-        onSample: hot.onSample,
+        onSample: (key) => hot.sample(key),
         onRemove: (key, _held, cause, keyHash) => {
           if (cause === "evicted" || cause === "expired") removals.noteHash(keyHash, cause);
           else if (cause === "refused") removals.noteHash(keyHash, "evicted");
-          if (recorder.heard) recorder.emit({ type: "removed", key, cause });
+          if (recorder.hears("removed")) recorder.emit({ type: "removed", key, cause });
         },
       });
     this.local = new LocalEntries({
@@ -191,6 +198,11 @@ export class Engine {
     this.#feeding = new Feeding({ feed, bound, cacheName, clock, recorder, invalidations, sides, ...view });
   }
 
+  /** Whether loads wait for a place at the gate. */
+  get overloaded(): boolean {
+    return this.#gate.queued > 0;
+  }
+
   /** @throws CacheError `ERR_CACHE_CLOSED`. */
   checkOpen(): void {
     if (this.#closed !== undefined) throw new CacheError("ERR_CACHE_CLOSED", `The cache \`${this.name}\` is closed`);
@@ -207,10 +219,30 @@ export class Engine {
     const { held } = look;
     if (held !== undefined && (look.state === "fresh" || look.state === "early"))
       return this.#hit(path, held, "memory", false);
+    const { watchers } = this.recorder;
+    if (!watchers.watching) return this.#find(path, spec, look, stale, undefined);
+    const operation = operationOn("get", path, spec);
+    return watchers.run(operation, () => this.#find(path, spec, look, stale, operation));
+  }
+
+  /** The entry that memory has no fresh one of. */
+  async #find(
+    path: string,
+    spec: ReadSpec,
+    look: Look,
+    stale: boolean,
+    operation: Operation | undefined,
+  ): Promise<{ readonly value: unknown } | undefined> {
+    const side = this.sides.of(path);
+    const { held } = look;
+    const hit = (one: Held, tier: TierName, isStale: boolean): { readonly value: unknown } => {
+      if (operation !== undefined) operation.answer = { hit: true, tier, stale: isStale, bytes: one.bytes };
+      return this.#hit(path, one, tier, isStale);
+    };
     this.hot.read(path);
     const lastResort = stale && look.state === "stale" ? held : undefined;
     if (side === undefined) {
-      if (lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
+      if (lastResort !== undefined) return hit(lastResort, "memory", true);
       this.recorder.miss(spec.counters, path, look.reason);
       return undefined;
     }
@@ -222,11 +254,11 @@ export class Engine {
           if (pending.touched) doubt(found.held);
           this.local.keep(path, found.held);
         }
-        if (found.state === "fresh" || stale) return this.#hit(path, found.held, "shared", found.state === "stale");
+        if (found.state === "fresh" || stale) return hit(found.held, "shared", found.state === "stale");
         this.recorder.miss(spec.counters, path, "expired");
         return undefined;
       }
-      if (found.state === "down" && lastResort !== undefined) return this.#hit(path, lastResort, "memory", true);
+      if (found.state === "down" && lastResort !== undefined) return hit(lastResort, "memory", true);
       const reason = found.state === "down" ? "error" : found.reason;
       this.recorder.miss(spec.counters, path, reason === "cold" ? look.reason : reason);
       return undefined;
@@ -244,7 +276,25 @@ export class Engine {
   }
 
   /** Reads many, in order; `loader` is called with those of which nothing is stored. */
-  async loadMany<I>(
+  loadMany<I>(
+    items: readonly I[],
+    paths: readonly string[],
+    loader: ConstructorParameters<typeof Batch<I>>[0],
+    spec: LoadSpec,
+    options: LoadOptions,
+    tagsOf?: (item: I) => LoadSpec["tagsOf"],
+  ): Promise<unknown[]> {
+    const { watchers } = this.recorder;
+    if (!watchers.watching) return this.#loadMany(items, paths, loader, spec, options, tagsOf);
+    // One read of many, and one load of what is missing.
+    const watched: typeof loader = (missing, context) =>
+      watchers.run(manyOf("load", missing.length, spec), () => loader(missing, context));
+    return watchers.run(manyOf("get", items.length, spec), () =>
+      this.#loadMany(items, paths, watched, spec, options, tagsOf),
+    );
+  }
+
+  async #loadMany<I>(
     items: readonly I[],
     paths: readonly string[],
     loader: ConstructorParameters<typeof Batch<I>>[0],
@@ -280,6 +330,11 @@ export class Engine {
     return Promise.all(reads);
   }
 
+  /** What memory holds, in no order; `undefined` without a memory tier. */
+  memoryEntries(): Iterable<readonly [string, Held]> | undefined {
+    return this.#memory?.entries();
+  }
+
   stats(): CacheStats {
     const { recorder } = this;
     return {
@@ -290,9 +345,11 @@ export class Engine {
       shared: this.#sharedStats(),
       gate: { active: this.#gate.active, queued: this.#gate.queued },
       invalidations: { own: recorder.own, other: recorder.other },
+      marks: { own: { ...recorder.marks.own }, other: { ...recorder.marks.other } },
       hot: this.hot.stats(),
       feed: this.#feeding?.stats(),
       staleness: this.monitor?.stats(),
+      took: recorder.took(),
     };
   }
 
@@ -307,6 +364,7 @@ export class Engine {
     const now = clock.now();
     const shards = this.sides.all.map(({ guard, follower, unsent }) => ({
       up: guard.up,
+      circuit: guard.circuit,
       position: follower.position ?? 0,
       unsent: unsent.size,
       heardAgo: now - follower.heardAt,
@@ -380,8 +438,9 @@ export class Engine {
     return this.#bound?.over(knowledge) ?? knowledge;
   }
 
-  #hit(path: string, held: Held, tier: "memory" | "shared", stale: boolean): { readonly value: unknown } {
+  #hit(path: string, held: Held, tier: TierName, stale: boolean): { readonly value: unknown } {
     this.recorder.hit(held.counters, path, tier, stale);
+    if (tier === "shared" && this.recorder.hearsAges) tellAge(this.recorder, path, held, this.clock);
     return { value: this.local.give(held.value, held.mutable) };
   }
 
@@ -408,6 +467,11 @@ export class Engine {
       work.then(resolve, reject).finally(() => timer.cancel());
     });
   }
+}
+
+/** An operation on many keys. */
+function manyOf(kind: "get" | "load", count: number, spec: ReadSpec): Operation {
+  return { kind, key: undefined, entity: spec.counters.entity, count, answer: undefined };
 }
 
 /** A shared tier as shards, though it be of one. */

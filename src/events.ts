@@ -1,3 +1,4 @@
+import type { Mark } from "./invalidation/record.js";
 import type { RemovalCause } from "./tiers/memory/memory-tier.js";
 
 /** A tier that can answer. */
@@ -24,6 +25,8 @@ export type MissReason =
   | "version"
   /** Bytes that are not an entry of ours. */
   | "corrupt"
+  /** An older row than this process has met: see `rowVersion`. */
+  | "older"
   /** The caller asked for a fresh one. */
   | "bypass"
   /** The tier failed or did not answer in time. */
@@ -33,6 +36,8 @@ export type MissReason =
 export type RefusalReason =
   /** Invalidated, or written by somebody else, while it was loaded. */
   | "fenced"
+  /** An older row than the one that is known: see `rowVersion`. */
+  | "older"
   /** The loader said so. */
   | "skipped"
   /** It cannot be stored (a function, a cycle, a class instance …). */
@@ -50,6 +55,18 @@ export type CacheEvent =
       readonly entity: string;
       readonly tier: TierName;
       readonly stale: boolean;
+    }
+  /**
+   * How old an answer of a tier was: of one hit in memory in about a thousand, and of every one from the shared tier. Only where somebody
+   * listens to this very type.
+   */
+  | {
+      readonly type: "served";
+      readonly key: string;
+      readonly entity: string;
+      readonly tier: TierName;
+      /** Since it was loaded or set; milliseconds. */
+      readonly age: number;
     }
   | { readonly type: "miss"; readonly key: string; readonly entity: string; readonly reason: MissReason }
   | {
@@ -97,6 +114,15 @@ export type CacheEvent =
       readonly soft: boolean;
       readonly position: number;
       readonly origin: "own" | "other";
+      /** All of the marks. */
+      readonly names: readonly Mark[];
+      /** The first few of the marks, as text: `tag global:project:7`. */
+      readonly targets: readonly string[];
+      /**
+       * From its position, which is the time of the shared tier, to its application here; the difference of the two clocks is
+       * in it. `undefined` of this process's own.
+       */
+      readonly delay: number | undefined;
     }
   | { readonly type: "corrupt"; readonly key: string; readonly error: unknown }
   | { readonly type: "tier-failed"; readonly operation: string; readonly error: unknown }

@@ -22,6 +22,11 @@ export type { Duration } from "./duration.js";
 export type { CacheErrorCode } from "./errors.js";
 export type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";
 export type { Explanation, TierExplanation } from "./explain.js";
+export type { CacheInspector, EntityFacts, Purged } from "./inspect/inspector.js";
+export type { EntryFacts, InspectedEntry, ReadStep } from "./inspect/inspect-entry.js";
+export type { HeldEntry, MemoryCensus, MemoryShare } from "./inspect/memory-census.js";
+export type { Pinboard, PinAnswer } from "./inspect/pinboard.js";
+export type { SharedCensus } from "./inspect/shared-census.js";
 export type {
   ChangeFeed,
   ChangeSink,
@@ -65,7 +70,8 @@ export type {
   WriteKind,
 } from "./repository.js";
 export type { StalenessFound, StalenessOptions, StalenessStats } from "./feed/staleness-monitor.js";
-export type { CacheStats, HotKeyStats, ReadStats, SharedStats, ShardStats } from "./stats.js";
+export type { RowVersion, RowVersionOption, RowVersionRule } from "./row-versions.js";
+export type { CacheStats, HotKeyStats, MarkCounts, ReadStats, SharedStats, ShardStats } from "./stats.js";
 export type { MemoryTierStats, RemovalCause } from "./tiers/memory/memory-tier.js";
 export type { CurvePoint } from "./tiers/memory/policy.js";
 export type {
@@ -73,6 +79,8 @@ export type {
   LeaseAnswer,
   LargeValue,
   Leases,
+  Listing,
+  ListStep,
   LogSignal,
   ShardedTier,
   ShardedTierFactory,
@@ -83,6 +91,7 @@ export type {
   SharedTierFactory,
   StoredValue,
 } from "./tiers/shared.js";
+export type { Operation, OperationAnswer, Watcher } from "./watchers.js";
 export type { WriteBehind, WriteOptions, Written } from "./write/behind.js";
 export type { DeadLetter, DeadLetters, WriteBehindStats } from "./write/behind-lane.js";
 export type { CounterOptions, FlushOptions, WriteBehindOptions } from "./write/behind-options.js";

@@ -134,6 +134,7 @@ describe("stats of a cache", () => {
       gets: 0,
       hits: { memory: 0, shared: 0 },
       staleHits: 0,
+      staleFrom: { memory: 0, shared: 0 },
       misses: 0,
       missReasons: {},
       hitRatio: 0,
@@ -141,6 +142,7 @@ describe("stats of a cache", () => {
       loadMilliseconds: 0,
       loadFailures: 0,
       coalesced: { process: 0, cluster: 0 },
+      loadsShared: 0,
       refused: {},
     });
   });
@@ -190,13 +192,16 @@ describe("the recorder", () => {
     expect(late).toBe(1);
   });
 
-  it("is heard only while somebody listens", () => {
+  it("hears of a type only while somebody listens to it, or to everything", () => {
     const recorder = new Recorder();
-    expect(recorder.heard).toBe(false);
+    expect(recorder.hears("miss")).toBe(false);
     const off = recorder.on("miss", () => undefined);
-    expect(recorder.heard).toBe(true);
+    expect(recorder.hears("miss")).toBe(true);
+    expect(recorder.hears("hit")).toBe(false);
     off();
-    expect(recorder.heard).toBe(false);
+    expect(recorder.hears("miss")).toBe(false);
+    recorder.on("*", () => undefined);
+    expect(recorder.hears("hit")).toBe(true);
   });
 
   it("a listener of everything that always throws is told once of its own failure, and no more", () => {

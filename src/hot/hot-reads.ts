@@ -12,6 +12,12 @@ import { HotCopies } from "./copies.js";
 import { HotKeys } from "./hot-keys.js";
 import { HOT_KEY_DEFAULTS, type HotKeySettings } from "./hot-options.js";
 
+/** Hits between two that are told, where no hot keys are looked for. */
+const SAMPLE_DISTANCE = 64;
+
+/** Of so many hits that are told, one is asked for its age. */
+const AGE_DISTANCE = 16;
+
 /**
  * What is done for hot keys, in one place: memory keeps them (`MemoryTier.pin`), they are refreshed before they expire
  * (`LocalEntries.anticipate`, and `isDue` where there is no memory), and their copies are read (`HotCopies`).
@@ -20,10 +26,13 @@ export class HotReads {
   readonly #keys: HotKeys | undefined;
   readonly #copies: HotCopies;
   readonly #clock: Clock;
+  readonly #recorder: Recorder;
   readonly #memory: () => MemoryTier<Held> | undefined;
   readonly #local: () => LocalEntries;
   /** Of hot keys that no memory keeps, the entry seen last and when it is to be refreshed: Infinity once that was tried. */
   readonly #due = new Map<string, { readonly stamp: Uint8Array; at: number }>();
+
+  #untilAge = 1;
 
   /** @param parts.settings `undefined` when no hot keys are looked for. */
   constructor(parts: {
@@ -37,6 +46,7 @@ export class HotReads {
   }) {
     const { settings, clock, recorder, random, sides } = parts;
     this.#clock = clock;
+    this.#recorder = recorder;
     this.#memory = parts.memory;
     this.#local = parts.local;
     const count = settings?.copies ?? HOT_KEY_DEFAULTS.copies;
@@ -49,10 +59,11 @@ export class HotReads {
     this.#keys = settings && new HotKeys({ settings, clock, recorder, random, effects });
   }
 
-  /** Told by memory of one hit in so many; `undefined` when nobody wants to know. */
-  get onSample(): ((path: string) => number) | undefined {
-    const keys = this.#keys;
-    return keys && ((path) => keys.sample(path));
+  /** Told by memory of one hit in so many. @returns how many hits on the next is to be told. */
+  sample(path: string): number {
+    this.#untilAge -= 1;
+    if (this.#untilAge <= 0) this.#tellAge(path);
+    return this.#keys?.sample(path) ?? SAMPLE_DISTANCE;
   }
 
   has(path: string): boolean {
@@ -103,6 +114,13 @@ export class HotReads {
   /** A log could not be followed up to `position`. */
   lost(side: SharedSide, position: number): void {
     this.#copies.lost(side, position);
+  }
+
+  #tellAge(path: string): void {
+    this.#untilAge = AGE_DISTANCE;
+    const held = this.#recorder.hearsAges ? this.#memory()?.peek(path) : undefined;
+    if (held === undefined) return;
+    this.#recorder.served(held.counters, path, "memory", Math.max(0, this.#clock.now() - held.createdAt));
   }
 
   /** Hottest first. */

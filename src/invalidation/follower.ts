@@ -369,7 +369,7 @@ export class LogFollower {
   }
 
   #apply(record: LogRecord): void {
-    const { marks, recorder, onKey, origin } = this.#options;
+    const { marks, recorder, onKey, origin, clock } = this.#options;
     marks.apply(record);
     for (const mark of record.marks) {
       if (mark.kind !== "key") continue;
@@ -381,8 +381,9 @@ export class LogFollower {
     // A process's own record passes twice, when acknowledged (previous 0) and when it comes by: counted the first time.
     if (!own || record.previous === 0) {
       this.#recent.add(record.position, record.marks, record.soft);
-      const kinds = [...new Set(record.marks.map((mark) => mark.kind))].join(",");
-      recorder.invalidated(record.marks.length, kinds, record.soft, record.position, own ? "own" : "other");
+      // Two machines' clocks: a record from the future has just been written.
+      const delay = own ? undefined : Math.max(0, clock.wall() - record.position / 1_000);
+      recorder.invalidated(record.marks, record.soft, record.position, own ? "own" : "other", delay);
     }
   }
 

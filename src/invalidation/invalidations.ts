@@ -65,7 +65,16 @@ export class Invalidations {
    * @throws CacheError `ERR_CACHE_TIER` when the shared tier has not acknowledged it: this process serves nothing
    * of it, and sends it again until it is acknowledged.
    */
-  async invalidate(marks: readonly Mark[], soft: boolean): Promise<Delivered> {
+  invalidate(marks: readonly Mark[], soft: boolean): Promise<Delivered> {
+    const { watchers } = this.#recorder;
+    if (!watchers.watching) return this.#invalidate(marks, soft);
+    const [first] = marks;
+    const key = marks.length === 1 && first?.kind === "key" ? first.key : undefined;
+    const operation = { kind: "invalidate", key, entity: "", count: marks.length, answer: undefined } as const;
+    return watchers.run(operation, () => this.#invalidate(marks, soft));
+  }
+
+  async #invalidate(marks: readonly Mark[], soft: boolean): Promise<Delivered> {
     const sides = this.#sides();
     const [first] = sides.all;
     if (first === undefined) {
@@ -101,8 +110,7 @@ export class Invalidations {
     this.#position += 1;
     this.#marks.apply({ marks, soft, position: this.#position });
     for (const mark of marks) if (mark.kind === "key") this.keyInvalidated(mark.key, soft, this.#position);
-    const kinds = [...new Set(marks.map((mark) => mark.kind))].join(",");
-    this.#recorder.invalidated(marks.length, kinds, soft, this.#position, "own");
+    this.#recorder.invalidated(marks, soft, this.#position, "own", undefined);
     return this.#position;
   }
 

@@ -43,6 +43,24 @@ export function parseMark(value: unknown): Mark | undefined {
   }
 }
 
+/** A mark for people: `tag global:project:7`. */
+export function markText(mark: Mark): string {
+  switch (mark.kind) {
+    case "key":
+      return `key ${mark.key}`;
+    case "tag":
+      return `tag ${mark.tag}`;
+    case "tags":
+      return `tags ${mark.tags.join(" + ")}`;
+    case "prefix":
+      return `prefix ${mark.prefix}`;
+    case "pattern":
+      return `pattern ${mark.pattern}`;
+    case "all":
+      return "all";
+  }
+}
+
 /** What a record holds besides its positions. */
 export interface RecordBody {
   readonly origin: string;

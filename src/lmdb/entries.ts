@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.js";
+import type { Listing, ListStep } from "../tiers/shared.js";
 import { KIND, USAGE_KEY, type Layout } from "./layout.js";
 import {
   decodeEntry,
@@ -6,6 +7,7 @@ import {
   encodeEntry,
   encodeUsage,
   entryTimes,
+  pathOfEntry,
   type StoredEntry,
   type Usage,
 } from "./records.js";
@@ -18,6 +20,8 @@ const SAMPLE = 5;
 /** One write in so many looks for entries whose time is over, and then at twice as many: two for each one written. */
 const SWEEP_EVERY = 4;
 const SWEEP = SWEEP_EVERY * 2;
+/** Most entries one step of a listing looks at. */
+const MOST_LISTED = 1_000;
 /** Entries evicted in one step: every writer of the machine waits meanwhile. The next steps go on with it. */
 const MAX_EVICTED = 256;
 /** No entry takes more than one part in so many. */
@@ -114,6 +118,27 @@ export class Entries {
     if (found === undefined) return false;
     this.#drop(key, found.size);
     return found.live;
+  }
+
+  /** Those of one cache among the next few of all: they lie in the order of a hash. */
+  list(layout: Layout, { beginning, cursor, count }: ListStep): Listing {
+    const limit = Math.max(1, Math.min(MOST_LISTED, Math.round(count)));
+    // The key after the last one seen: that one with a byte more.
+    const start = cursor === undefined ? Uint8Array.of(KIND.entry) : Buffer.from(`${cursor}00`, "hex");
+    const found = this.#table.items({ start, end: Uint8Array.of(KIND.entry + 1), limit });
+    const keys: string[] = [];
+    for (const { key, value } of found) {
+      const path = pathOfEntry(value);
+      if (path === undefined || !path.startsWith(beginning)) continue;
+      const stored = decodeEntry(key, value, path);
+      const isOurs = Buffer.compare(layout.entry(path), key) === 0;
+      if (isOurs && stored !== undefined && this.#isLive(stored)) keys.push(path);
+    }
+    const last = found.at(-1);
+    return {
+      keys,
+      cursor: found.length < limit || last === undefined ? undefined : Buffer.from(last.key).toString("hex"),
+    };
   }
 
   /** Evicts until it fits, as far as one step may; `target` is less than all when the disk is full. */

@@ -78,6 +78,7 @@ function openTier(environment: Environment, subscriptions: Subscriptions, cacheN
       marks: (marks) => withGeneration(read, write, (room) => room.ledger.positionsOf(marks)),
       rules: () => withGeneration(read, write, (room) => room.ledger.rules()),
       discard: (key, stamp) => write((room) => room.discard(key, stamp)),
+      list: (step) => read((room) => room.list(step)),
     },
     leases: {
       acquire: (key, { token, ttl, seen, takeOver }) =>

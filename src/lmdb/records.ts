@@ -172,6 +172,12 @@ export function decodeEntry(key: Uint8Array, bytes: Uint8Array, path: string): S
   };
 }
 
+/** The path written beside an entry; `undefined` for bytes that cannot be one. */
+export function pathOfEntry(bytes: Uint8Array): string | undefined {
+  const length = entryHeadLength(bytes);
+  return length === undefined ? undefined : textFrom(bytes, ENTRY_HEAD, length);
+}
+
 /** Of bytes known to hold an entry. */
 export function entryTimes(bytes: Uint8Array): { since: number; until: number } {
   if (bytes.length < ENTRY_HEAD) return { since: 0, until: 0 };

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { Head, Mark } from "../invalidation/record.js";
-import type { LeaseAnswer, SharedPut, SharedRead } from "../tiers/shared.js";
+import type { LeaseAnswer, Listing, ListStep, SharedPut, SharedRead } from "../tiers/shared.js";
 import { CLOCK_SLACK, type Entries } from "./entries.js";
 import { KIND, type Layout } from "./layout.js";
 import { headOf, type Ledger } from "./ledger.js";
@@ -73,6 +73,10 @@ export class Room {
   discard(key: string, stamp: Uint8Array): boolean {
     const stored = this.#entries.get(this.#layout, key);
     return stored !== undefined && isSame(stampOf(stored.value), stamp) && this.#entries.remove(this.#layout, key);
+  }
+
+  list(step: ListStep): Listing {
+    return this.#entries.list(this.#layout, step);
   }
 
   acquire(key: string, token: string, ttl: number, seen: Uint8Array | undefined, takeOver: boolean): LeaseAnswer {

@@ -357,3 +357,21 @@ else
 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[4])
 `);
+
+/**
+ * KEYS[1] head. ARGV[1] cursor, [2] what follows the cache's name in the keys, as a pattern, [3] how many to look at. One
+ * step of SCAN, as a script: so it goes to the server that has the shard, and finds by the head what the server calls the
+ * cache, which a client may have put a prefix before. Replies the next cursor and the paths.
+ */
+export const LIST: Script = script(`
+local name = string.sub(KEYS[1], 1, -6)
+local pattern = string.gsub(name, '[%[%]%*%?\\\\]', '\\\\%0') .. ARGV[2]
+local reply = redis.call('SCAN', ARGV[1], 'MATCH', pattern, 'COUNT', ARGV[3])
+local paths = {}
+for _, key in ipairs(reply[2]) do
+  local rest = string.sub(key, #name + 1)
+  if string.sub(rest, 1, 1) == ':' then rest = string.sub(rest, 2) end
+  paths[#paths + 1] = rest
+end
+return {reply[1], paths}
+`);

@@ -6,6 +6,7 @@ import type { SharedPut, SharedRead, SharedStore } from "../tiers/shared.js";
 import type { Connection } from "./connection.js";
 import type { Layout } from "./layout.js";
 import type { Parts } from "./parts.js";
+import { listKeys } from "./listing.js";
 import { DISCARD, INVALIDATE_HARD, INVALIDATE_SOFT, MARKS, PUT, RULES } from "./scripts.js";
 import type { Signer } from "./sign.js";
 import { encodeBody, memberOf, parseHead, parseRule, textOf } from "./wire.js";
@@ -92,6 +93,8 @@ export function redisStore(wiring: Wiring): SharedStore {
     async discard(key, stamp): Promise<boolean> {
       return Number(await connection.run(DISCARD, [layout.entry(key), layout.parts(key)], [stamp])) === 1;
     },
+
+    list: (step) => listKeys(connection, layout, step),
   };
 }
 

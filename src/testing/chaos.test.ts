@@ -44,6 +44,8 @@ function everyCall({ store, leases, log }: SharedTier): Record<SharedCall, () =>
     marks: () => store.marks([{ kind: "all" }]),
     rules: () => store.rules(),
     discard: () => store.discard("a", stampBytes(1)),
+    list: () =>
+      store.list?.({ beginning: "", cursor: undefined, count: 1 }) ?? Promise.reject(new Error("cannot list")),
     acquire: () => leases.acquire("a", { token: "t", ttl: LONG }),
     renew: () => leases.renew("a", "t", LONG),
     fill: () => leases.fill("a", "t", entry(1), LONG),

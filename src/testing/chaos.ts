@@ -16,6 +16,7 @@ export type SharedCall =
   | "marks"
   | "rules"
   | "discard"
+  | "list"
   | "acquire"
   | "renew"
   | "fill"
@@ -151,6 +152,7 @@ class Connections {
 
   wrap(tier: SharedTier): SharedTier {
     const through = <T>(name: SharedCall, call: () => Promise<T>): Promise<T> => this.#through(name, call);
+    const list = tier.store.list?.bind(tier.store);
     return {
       kind: tier.kind,
       store: {
@@ -160,6 +162,7 @@ class Connections {
         marks: (marks) => through("marks", () => tier.store.marks(marks)),
         rules: () => through("rules", () => tier.store.rules()),
         discard: (key, stamp) => through("discard", () => tier.store.discard(key, stamp)),
+        ...(list && { list: (step) => through("list", () => list(step)) }),
       },
       leases: {
         acquire: (key, options) =>
@@ -275,6 +278,7 @@ function noCalls(): Record<SharedCall, number> {
     marks: 0,
     rules: 0,
     discard: 0,
+    list: 0,
     acquire: 0,
     renew: 0,
     fill: 0,

@@ -214,6 +214,7 @@ export class SharedMemory {
           const taken = stamp.slice();
           return ask("discard", () => room.discard(key, taken));
         },
+        list: (step) => ask("list", () => room.list(step)),
       },
       leases: {
         acquire: (key, { token, ttl, seen, takeOver }) => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import type { Head, LogRecord, Mark } from "../invalidation/record.js";
-import type { LeaseAnswer, LogSignal, SharedPut, SharedRead } from "../tiers/shared.js";
+import type { LeaseAnswer, Listing, ListStep, LogSignal, SharedPut, SharedRead } from "../tiers/shared.js";
 
 export interface RoomBounds {
   readonly logLength: number;
@@ -109,6 +109,17 @@ export class SharedRoom {
 
   read(keys: readonly string[]): SharedRead {
     return { values: keys.map((key) => this.#entry(key)?.value.slice()), head: this.#head };
+  }
+
+  list({ beginning, cursor, count }: ListStep): Listing {
+    const keys = [...this.#entries.keys()].sort();
+    const from = cursor === undefined ? 0 : keys.findIndex((key) => key > cursor);
+    const step = from === -1 ? [] : keys.slice(from, from + count);
+    const isOver = from === -1 || from + count >= keys.length;
+    return {
+      keys: step.filter((key) => key.startsWith(beginning) && this.#entry(key) !== undefined),
+      cursor: isOver ? undefined : step.at(-1),
+    };
   }
 
   put(puts: readonly SharedPut[], origin: string): Head {

@@ -7,6 +7,9 @@ const IMF_FIXDATE = new RegExp(String.raw`^${DAY}, (\d{2}) ${MONTH} (\d{4}) ${TI
 const RFC_850 = new RegExp(String.raw`^${LONG_DAY}, (\d{2})-${MONTH}-(\d{2}) ${TIME} GMT$`);
 const ASCTIME = new RegExp(String.raw`^${DAY} ${MONTH} ([ \d]\d) ${TIME} (\d{4})$`);
 
+/** Characters of the longest date: an RFC 850 one of a Wednesday. */
+const LONGEST = 33;
+
 /** How far ahead a year of two digits may lie: past that it was in the last century (RFC 9110 §5.6.7). */
 const YEARS_AHEAD = 50;
 
@@ -24,6 +27,18 @@ export function parseHttpDate(text: string, now: number): number | undefined {
   const asctime = ASCTIME.exec(text);
   if (asctime !== null) return moment(asctime[6], asctime[1], asctime[2], asctime.slice(3, 6));
   return undefined;
+}
+
+/**
+ * As `parseHttpDate`, as freshness is to be reckoned: in any case, and with "UTC" for "GMT" (RFC 9111 §4.2). No other zone: what
+ * names one is no date.
+ */
+export function parseFreshnessDate(text: string, now: number): number | undefined {
+  const exact = parseHttpDate(text, now);
+  // Longer ones are none, whatever their case.
+  if (exact !== undefined || text.length > LONGEST) return exact;
+  const cased = text.toLowerCase().replace(/(?<![a-z])[a-z]/g, (letter) => letter.toUpperCase());
+  return parseHttpDate(cased.replace(/(?<= )(?:gmt|utc)$/i, "GMT"), now);
 }
 
 /** The moment as an IMF-fixdate. */

@@ -1,23 +1,28 @@
 import type { Cache } from "../api.js";
 import { answerFrom, gatewayTimeout, notModified } from "./answers.js";
+import { cacheGroups } from "./cache-groups.js";
 import { requestDirectives, type Directives } from "./cache-control.js";
 import { withCacheStatus, type Forward, type Handling } from "./cache-status.js";
+import { decodedBody, decodedFields, isToDecode } from "./encoding.js";
 import type { Answer, Exchange } from "./exchange.js";
 import { hasField, withField, type Fields } from "./fields.js";
 import { currentAge, freshnessLifetime, type Timed } from "./freshness.js";
 import { endToEnd } from "./hop-by-hop.js";
 import { HitForMiss } from "./hit-for-miss.js";
-import { invalidatedUrls } from "./invalidation.js";
+import { invalidatedUrls, isUnsafe } from "./invalidation.js";
 import { Load, unlessAborted, whyNotKept, type Arrival } from "./load.js";
 import type { ResolvedHttpOptions } from "./options.js";
+import { hasWhatIsAsked } from "./partial.js";
 import { isForOrigin, isNotModified } from "./preconditions.js";
+import { ReadyHits, type ReadyHit } from "./ready-hit.js";
+import { queryDigest } from "./query.js";
 import { ResponseStore, type Place } from "./response-store.js";
 import { reuseOf, servesOnError, type Reuse } from "./reuse.js";
 import type { Spool } from "./spool.js";
 import { storedFields } from "./storable.js";
 import type { StoredResponse } from "./stored-response.js";
 import { varyKey } from "./vary.js";
-import { confirms, headConfirms, updatedFields, validatingFields } from "./validation.js";
+import { confirms, headConfirms, updatedFields, validatingFields, withDate } from "./validation.js";
 
 type Answered = Extract<Arrival, { kind: "answer" }>;
 
@@ -36,11 +41,18 @@ export class HttpEngine {
   readonly #store: ResponseStore;
   readonly #loads = new Map<string, Load>();
   readonly #uncacheable: HitForMiss;
+  readonly #ready: ReadyHits;
 
   constructor(cache: Cache, options: ResolvedHttpOptions) {
     this.#options = options;
     this.#store = new ResponseStore(cache, options);
     this.#uncacheable = new HitForMiss(options.clock);
+    this.#ready = new ReadyHits(this.#store, options);
+  }
+
+  /** The answer, if memory holds it fresh and whole for a plain GET; else `undefined`, and `handle` has the answer. */
+  hitNow(exchange: Exchange): ReadyHit | undefined {
+    return this.#ready.find(exchange);
   }
 
   /** Answers a request. Rejects with what `send` rejects with, and with the signal's reason. */
@@ -51,10 +63,11 @@ export class HttpEngine {
   /** @param mayWait whether it has not yet waited for another's answer to be stored. */
   async #handle(exchange: Exchange, mayWait: boolean): Promise<Answer> {
     const { method, fields, mode } = exchange;
-    if (method !== "GET" && method !== "HEAD") return this.#change(exchange);
+    const query = this.#queryOf(exchange);
+    if (method !== "GET" && method !== "HEAD" && query === undefined) return this.#change(exchange);
     if (mode === "no-store") return this.#direct(exchange, { fwd: "bypass" });
     if (isForOrigin(fields)) return this.#direct(exchange, { fwd: "request" });
-    const place = await unlessAborted(this.#store.find(exchange.url, fields), exchange.signal);
+    const place = usable(await unlessAborted(this.#store.find(exchange.url, fields, query), exchange.signal), exchange);
     const asked = requestDirectives(fields);
     const directives = mode === "no-cache" || mode === "reload" ? { ...asked, noCache: "all" as const } : asked;
     const { response } = place;
@@ -68,6 +81,12 @@ export class HttpEngine {
       return this.#hit(response, exchange, reuse.left);
     }
     return this.#validate(place, response, exchange, directives, reuse.asked, mayWait);
+  }
+
+  /** The digest of a QUERY that is answered from the store; `undefined` for all else. */
+  #queryOf({ method, fields, content }: Exchange): string | undefined {
+    const isStored = method === "QUERY" && this.#options.query && content !== undefined;
+    return isStored ? queryDigest(fields, content) : undefined;
   }
 
   #reuse(response: StoredResponse, directives: Directives, place: Place | undefined): Reuse {
@@ -89,17 +108,19 @@ export class HttpEngine {
   async #change(exchange: Exchange): Promise<Answer> {
     const { method, url } = exchange;
     const answer = await this.#direct(exchange, { fwd: "method" });
+    const groups = isUnsafe(method) ? cacheGroups(answer.fields, "cache-group-invalidation") : [];
     const urls = invalidatedUrls(method, url.href, answer.status, answer.fields);
     // Before the answer is given, so that whoever has it reads nothing older. What a tier did not acknowledge the cache
     // sends again, and the origin has done its work: that is no failure of the request.
-    await this.#store.removeUrls(urls).catch(() => undefined);
+    await this.#store.removeUrls(urls, groups).catch(() => undefined);
     return answer;
   }
 
   /** To the origin and back, as it is. */
   async #direct(exchange: Exchange, handling: Handling): Promise<Answer> {
     const { status, statusText, fields, body } = await exchange.send(exchange.fields, exchange.signal);
-    const own = withCacheStatus(endToEnd(fields), this.#options.name, { ...handling, fwdStatus: status });
+    const dated = withDate(endToEnd(fields), this.#options.clock.wall());
+    const own = withCacheStatus(dated, this.#options.name, { ...handling, fwdStatus: status });
     return { status, statusText, fields: own, body };
   }
 
@@ -108,16 +129,18 @@ export class HttpEngine {
     const { mode, method, fields } = exchange;
     if (directives.onlyIfCached || mode === "only-if-cached") return gatewayTimeout(this.#options);
     const fwd = forwardFor(place, mode);
-    // Not what would be stored: a head, a part, or what the client asks not to have stored.
-    if (method === "HEAD" || hasField(fields, "range") || directives.noStore) return this.#direct(exchange, { fwd });
+    // Not what would be stored: a head, or what the client asks not to have stored.
+    if (method === "HEAD" || directives.noStore) return this.#direct(exchange, { fwd });
+    if (hasField(fields, "range")) return this.#range(place, exchange, directives, fwd);
     const isAsked = directives.noCache !== undefined;
     if (!isAsked && this.#uncacheable.has(place.id)) return this.#directly(place, exchange, fwd);
     const running = isAsked ? undefined : this.#loads.get(place.id);
     if (running !== undefined) return this.#join(running, place, exchange, directives, fwd, mayWait);
     // A reload asks for the whole response, whatever is stored.
-    const unstored = mode === "reload" ? { ...place, response: undefined } : place;
+    const unstored = mode === "reload" ? { ...place, response: undefined, part: undefined } : place;
     const isStoredForOthers = place.isVaryMiss && place.record === undefined;
-    const load = this.#begin(unstored, exchange, isAsked || isStoredForOthers);
+    const isStored = isStoredForOthers || place.part !== undefined || this.#loads.has(rangeId(place));
+    const load = this.#begin(unstored, exchange, { forced: isAsked || isStored, plain: !mayWait });
     return this.#lead(load, unstored, exchange, directives, fwd);
   }
 
@@ -136,15 +159,29 @@ export class HttpEngine {
     if (!isAsked && this.#uncacheable.has(place.id)) return this.#directly(place, exchange, fwd);
     const running = isAsked ? undefined : this.#loads.get(place.id);
     if (running !== undefined) return this.#join(running, place, exchange, directives, fwd, mayWait);
-    const load = this.#begin(place, exchange, isAsked || !place.outdated);
+    const load = this.#begin(place, exchange, { forced: isAsked || !place.outdated, plain: true });
     return this.#lead(load, place, exchange, directives, fwd);
   }
 
-  #begin(place: Place, exchange: Exchange, forced: boolean): Load {
-    const load = new Load(this.#store, this.#options, place, exchange, forced);
-    this.#loads.set(place.id, load);
+  /** A range of what is not stored: what comes is stored, as far as it goes. Only one at once, the others go by. */
+  async #range(place: Place, exchange: Exchange, directives: Directives, fwd: Forward): Promise<Answer> {
+    const id = rangeId(place);
+    const isBusy = this.#loads.has(id) || this.#loads.has(place.id) || this.#uncacheable.has(place.id);
+    if (isBusy || place.isVaryMiss || exchange.mode === "reload") return this.#direct(exchange, { fwd });
+    const load = this.#begin(place, exchange, { forced: place.part !== undefined, plain: false }, id);
+    return this.#lead(load, place, exchange, directives, fwd);
+  }
+
+  #begin(
+    place: Place,
+    exchange: Exchange,
+    how: { readonly forced: boolean; readonly plain: boolean },
+    id: string = place.id,
+  ): Load {
+    const load = new Load(this.#store, this.#options, place, exchange, how);
+    this.#loads.set(id, load);
     const end = (): void => {
-      if (this.#loads.get(place.id) === load) this.#loads.delete(place.id);
+      if (this.#loads.get(id) === load) this.#loads.delete(id);
     };
     // It settles in either way without rejecting; readers who come between the body's end and its storing still join.
     void load.settled.then(end);
@@ -196,6 +233,8 @@ export class HttpEngine {
       return this.#after(running, place, exchange, fwd, mayWait);
     }
     const { head, body, refusal } = arrival;
+    // The client that asked has what the origin has; the next one asks for itself, and for all of it.
+    if (head.status === 304) return this.#after(running, place, exchange, fwd, mayWait);
     if (FAILED.has(head.status) && response !== undefined && this.#standsIn(response, directives, "status")) {
       return this.#stale(response, exchange, { fwd, fwdStatus: head.status, collapsed: true });
     }
@@ -233,6 +272,7 @@ export class HttpEngine {
   #answers(arrival: Exclude<Arrival, Answered>, exchange: Exchange, directives: Directives): boolean {
     if (arrival.kind === "nothing") return false;
     const { response } = arrival;
+    if (!hasWhatIsAsked(response, exchange.method, exchange.fields)) return false;
     const isMatch = varyKey(response.vary, exchange.fields) === response.varyKey;
     return isMatch && this.#serves(response, directives);
   }
@@ -273,12 +313,14 @@ export class HttpEngine {
     const said = { ...handling, fwdStatus: status, stored: refusal === undefined, detail: refusal };
     // To those who joined it goes as it would from the store: without what is the first one's own.
     const own = handling.collapsed === true ? this.#asStored(head) : head.fields;
-    const fields = withCacheStatus(own, this.#options.name, said);
+    const isDecoded = isToDecode(own, exchange.fields, this.#options);
+    const fields = withCacheStatus(isDecoded ? decodedFields(own) : own, this.#options.name, said);
     if (status === 200 && isNotModified(exchange.fields, head)) {
       discardUnstored(body);
       return notModified(fields);
     }
-    return { status, statusText, fields, body: body?.open(exchange.signal) ?? null };
+    const opened = body?.open(exchange.signal) ?? null;
+    return { status, statusText, fields, body: isDecoded && opened !== null ? decodedBody(opened, own) : opened };
   }
 
   #asStored(head: Timed): Fields {
@@ -305,10 +347,10 @@ export class HttpEngine {
     const asked = stored === undefined ? exchange.fields : validatingFields(exchange.fields, stored.fields);
     const requestTime = clock.wall();
     const { status, statusText, fields: received, body } = await exchange.send(asked, exchange.signal);
-    const head = { status, fields: endToEnd(received), requestTime, responseTime: clock.wall() };
+    const responseTime = clock.wall();
+    const head = { status, fields: withDate(endToEnd(received), responseTime), requestTime, responseTime };
     if (status === 304 && stored !== undefined && confirms(head.fields, stored.fields)) {
       const fields = updatedFields(stored.fields, head.fields, this.#options);
-      const { responseTime } = head;
       const handling = { fwd, fwdStatus: 304 };
       return answerFrom({ ...stored, fields, requestTime, responseTime }, exchange, handling, this.#options);
     }
@@ -319,8 +361,8 @@ export class HttpEngine {
 
   /** Stale-while-revalidate: one load for all who find it stale. */
   #revalidateBehind(place: Place, exchange: Exchange): void {
-    if (exchange.method !== "GET" || this.#loads.has(place.id)) return;
-    const load = this.#begin(place, exchange, !place.outdated);
+    if (exchange.method === "HEAD" || this.#loads.has(place.id)) return;
+    const load = this.#begin(place, exchange, { forced: !place.outdated, plain: true });
     // What fails is tried again by the next request, which is served stale as well or hears of it.
     load.arrival.then(
       (arrival) => {
@@ -361,6 +403,18 @@ export class HttpEngine {
   }
 }
 
+/** The place with an incomplete response out of the way of a request that it is no answer to. */
+function usable(place: Place, { method, fields }: Exchange): Place {
+  const { response } = place;
+  if (response === undefined || hasWhatIsAsked(response, method, fields)) return place;
+  return { ...place, response: undefined, part: response };
+}
+
+/** Names the load of a range, which nobody joins. */
+function rangeId({ id }: Place): string {
+  return `range ${id}`;
+}
+
 /** A body that the request has no use for goes on to be stored; if it is not stored, it ends there. */
 function discardUnstored(body: Spool | undefined): void {
   void body?.whole.then((bytes) => {
@@ -370,5 +424,6 @@ function discardUnstored(body: Spool | undefined): void {
 
 function forwardFor(place: Place, mode: Exchange["mode"]): Forward {
   if (mode === "reload") return "request";
+  if (place.part !== undefined) return "partial";
   return place.isVaryMiss ? "vary-miss" : "uri-miss";
 }

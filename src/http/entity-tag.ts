@@ -15,6 +15,12 @@ export function parseEntityTag(text: string): EntityTag | undefined {
   return match?.[2] === undefined ? undefined : { weak: match[1] !== undefined, opaque: match[2] };
 }
 
+/** What some origins send for a tag: without its quotes. It is no tag, and is only ever given back to them as it came. */
+export function isUnquotedTag(text: string): boolean {
+  const trimmed = text.trim();
+  return /^[\x21\x23-\x2b\x2d-\x7e]+$/.test(trimmed) && !trimmed.startsWith("W/") && trimmed !== "*";
+}
+
 /** The list of If-Match and If-None-Match; `undefined` when it is malformed, "*" for any. */
 export function parseEntityTags(text: string): readonly EntityTag[] | "*" | undefined {
   if (text.trim() === "*") return "*";

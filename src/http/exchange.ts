@@ -21,6 +21,8 @@ export interface Exchange {
   readonly mode: CacheMode;
   /** Ends this request's wait; the origin's work goes on while others wait for it. */
   readonly signal: AbortSignal | undefined;
+  /** The content of a QUERY, all of it: without it the request goes by the cache. `send` sends it, once or twice. */
+  readonly content?: Uint8Array | undefined;
   /** Asks the origin: this request with these fields, its body included if it has one. */
   readonly send: (fields: Fields, signal: AbortSignal | undefined) => Promise<OriginAnswer>;
 }

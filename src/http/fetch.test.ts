@@ -126,7 +126,12 @@ describe("cachedFetch", () => {
     expect([part.status, await part.text(), part.headers.get("content-range")]).toEqual([206, "body", "bytes 0-3/6"]);
     const none = await http(URL_A, { headers: { range: "bytes=6-" } });
     expect([none.status, none.headers.get("content-range")]).toEqual([416, "bytes */6"]);
-    expect(await text(URL_A, { headers: { range: "bytes=0-1,3-4" } })).toBe("body 1");
+    const several = await http(URL_A, { headers: { range: "bytes=0-1,3-4" } });
+    const boundary = several.headers.get("content-type")?.split("boundary=")[1];
+    const part1 = `Content-Type: text/plain;charset=UTF-8\r\nContent-Range: bytes 0-1/6\r\n\r\nbo`;
+    const part2 = `Content-Type: text/plain;charset=UTF-8\r\nContent-Range: bytes 3-4/6\r\n\r\ny `;
+    const expected = `\r\n--${boundary}\r\n${part1}\r\n--${boundary}\r\n${part2}\r\n--${boundary}--\r\n`;
+    expect([several.status, await several.text()]).toEqual([206, expected]);
     expect(await text(URL_A, { headers: { range: "bytes=0-1", "if-range": '"no"' } })).toBe("body 1");
     expect(asked).toHaveLength(1);
   });
@@ -606,5 +611,28 @@ describe("purge", () => {
     expect(await text()).toBe("body 1");
     await rest(clock);
     expect(await text()).toBe("body 2");
+  });
+});
+
+describe("cachedFetch with QUERY", () => {
+  it("answers it from the store, follows its redirects, and makes a GET of it after a 303", async () => {
+    const bodies: string[] = [];
+    const cache = createCache();
+    onTestFinished(() => cache.close());
+    const http = cachedFetch(cache, {
+      query: true,
+      fetch: async (input, init) => {
+        const request = new Request(input, init);
+        bodies.push(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`);
+        if (request.url.endsWith("/moved")) return new Response(null, { status: 307, headers: { location: "/x" } });
+        if (request.url.endsWith("/other")) return new Response(null, { status: 303, headers: { location: "/x" } });
+        return new Response(String(bodies.length), { headers: { "cache-control": "max-age=60" } });
+      },
+    });
+    const ask = async (path: string): Promise<string> =>
+      (await http(`http://a.example${path}`, { method: "QUERY", body: "q" })).text();
+    expect([await ask("/x"), await ask("/x")]).toEqual(["1", "1"]);
+    expect([await ask("/moved"), await ask("/other")]).toEqual(["1", "4"]);
+    expect(bodies).toEqual(["QUERY /x q", "QUERY /moved q", "QUERY /other q", "GET /x "]);
   });
 });

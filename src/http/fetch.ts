@@ -14,6 +14,15 @@ export interface CachedFetchOptions extends HttpCacheOptions {
 
 const MODES: readonly CacheMode[] = ["default", "no-store", "reload", "no-cache", "force-cache", "only-if-cached"];
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** Longest content of a QUERY that is made a key of. */
+const MOST_QUERY = 1_048_576;
+/** Of a QUERY, not of the GET that a 303 makes of it. */
+const OF_CONTENT: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-encoding",
+  "content-language",
+  "content-length",
+]);
 /** As many as the Fetch standard follows. */
 const MOST_REDIRECTS = 20;
 /** Not sent on to another origin. */
@@ -30,10 +39,10 @@ const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "cookie", "ho
  * @throws CacheError `ERR_CACHE_OPTION`, naming the option, its rule and the value.
  */
 export function cachedFetch(cache: Cache, options: CachedFetchOptions = {}): CachedFetch {
-  const resolved = resolveHttpOptions(options, ["fetch"]);
+  const resolved = { ...resolveHttpOptions(options, ["fetch"]), decoded: true };
   const ask = options.fetch;
   if (ask !== undefined && typeof ask !== "function") throw optionError("fetch", "a function", ask);
-  const client = new CachedClient(new HttpEngine(cache, resolved), ask);
+  const client = new CachedClient(new HttpEngine(cache, resolved), ask, resolved.query);
   return (input, init) => client.fetch(input, init);
 }
 
@@ -46,11 +55,16 @@ type Init = Parameters<CachedFetch>[1];
 class CachedClient {
   readonly #engine: HttpEngine;
   readonly #ask: typeof fetch;
+  readonly #query: boolean;
   readonly #asked: { readonly cache?: CacheMode };
 
-  /** @param ask what asks the origin; `undefined` for the global `fetch`. */
-  constructor(engine: HttpEngine, ask: typeof fetch | undefined) {
+  /**
+   * @param ask what asks the origin; `undefined` for the global `fetch`.
+   * @param query whether QUERY is answered from the store.
+   */
+  constructor(engine: HttpEngine, ask: typeof fetch | undefined, query: boolean) {
     this.#engine = engine;
+    this.#query = query;
     this.#ask = ask ?? fetch;
     // Node's fetch keeps nothing, but for the default mode it adds `Cache-Control: no-cache` to what has conditions (Fetch
     // standard), and every cache on the way would go to the origin. Another's fetch may keep something: it is told nothing.
@@ -67,16 +81,20 @@ class CachedClient {
     url.hash = "";
     const signal = rest.signal ?? (input instanceof Request ? input.signal : undefined);
     if (signal?.aborted === true) throw signal.reason;
-    const isRead = request.method === "GET" || request.method === "HEAD";
+    const content = this.#query && request.method === "QUERY" ? await contentOf(request) : undefined;
+    const isRead = request.method === "GET" || request.method === "HEAD" || content !== undefined;
     const exchange: Exchange = {
       method: request.method,
       url,
       fields: saying(fieldsOf(request.headers), mode),
       mode,
       signal,
-      send: isRead ? this.#reader(request, rest, url) : this.#writer(request, rest),
+      content: content !== undefined && content.length <= MOST_QUERY ? content : undefined,
+      send: isRead ? this.#reader(rest, url, request.method, content) : this.#writer(request, rest),
     };
-    return isRead ? this.#follow(exchange, request, rest) : asResponse(await this.#handle(exchange), url.href, false);
+    return isRead
+      ? this.#follow(exchange, request.redirect, rest, content)
+      : asResponse(await this.#handle(exchange), url.href, false);
   }
 
   async #handle(exchange: Exchange): Promise<Answer> {
@@ -86,32 +104,43 @@ class CachedClient {
   }
 
   /** Redirects are followed here, so that each answer is stored under the URL it is of. */
-  async #follow(first: Exchange, request: Request, init: NonNullable<Init>): Promise<Response> {
+  async #follow(
+    first: Exchange,
+    redirect: Request["redirect"],
+    init: NonNullable<Init>,
+    sent: Uint8Array | undefined,
+  ): Promise<Response> {
     let exchange = first;
+    let content = sent;
     for (let followed = 0; ; followed++) {
       const answer = await this.#handle(exchange);
       const next = redirectOf(answer, exchange.url);
-      if (next === undefined || request.redirect === "manual")
-        return asResponse(answer, exchange.url.href, followed > 0);
+      if (next === undefined || redirect === "manual") return asResponse(answer, exchange.url.href, followed > 0);
       await drain(answer);
-      if (request.redirect === "error") throw new TypeError(`${exchange.url.href} redirects, and redirect is "error"`);
+      if (redirect === "error") throw new TypeError(`${exchange.url.href} redirects, and redirect is "error"`);
       if (followed === MOST_REDIRECTS) throw new TypeError(`More than ${MOST_REDIRECTS} redirects`);
       if (next.protocol !== "http:" && next.protocol !== "https:")
         throw new TypeError(`Redirected to ${next.protocol}`);
       const isElsewhere = next.origin !== exchange.url.origin;
       const fields = isElsewhere ? withoutFields(exchange.fields, CREDENTIALS) : exchange.fields;
-      exchange = { ...exchange, url: next, fields, send: this.#reader(request, init, next) };
+      if (answer.status === 303 && exchange.method === "QUERY") {
+        content = undefined;
+        exchange = { ...exchange, method: "GET", content, fields: withoutFields(fields, OF_CONTENT) };
+      } else exchange = { ...exchange, fields };
+      exchange = { ...exchange, url: next, send: this.#reader(init, next, exchange.method, content) };
     }
   }
 
-  #reader(request: Request, init: NonNullable<Init>, url: URL): Exchange["send"] {
+  #reader(init: NonNullable<Init>, url: URL, method: string, content: Uint8Array | undefined): Exchange["send"] {
+    const { body: _body, ...rest } = init;
     return async (fields, signal) => {
       const headers = new Headers();
       for (const [name, value] of fields) headers.append(name, value);
       const own = {
-        ...init,
+        ...rest,
         ...this.#asked,
-        method: request.method,
+        ...(content !== undefined && { body: Uint8Array.from(content) }),
+        method,
         headers,
         redirect: "manual" as const,
         signal: signal ?? null,
@@ -125,6 +154,11 @@ class CachedClient {
     const { body: _body, headers: _headers, method: _method, ...rest } = init;
     return async (_fields, signal) => asAnswer(await this.#ask(request, { ...rest, signal: signal ?? null }));
   }
+}
+
+/** All of a QUERY's content, which may have to be sent twice. */
+async function contentOf(request: Request): Promise<Uint8Array> {
+  return new Uint8Array(await request.arrayBuffer());
 }
 
 function cacheMode(input: Input, init: Init): CacheMode {

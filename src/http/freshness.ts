@@ -1,4 +1,4 @@
-import { parseHttpDate } from "./dates.js";
+import { parseFreshnessDate } from "./dates.js";
 import { parseDeltaSeconds } from "./delta-seconds.js";
 import { fieldLines, fieldValue, type Fields } from "./fields.js";
 import { splitList, trimBlanks } from "./lists.js";
@@ -76,7 +76,7 @@ export function parseAge(fields: Fields): number {
 /** The Date field, or when the response arrived. */
 export function dateOf({ fields, responseTime }: Timed): number {
   const text = fieldLines(fields, "date")[0];
-  return (text === undefined ? undefined : parseHttpDate(trimBlanks(text), responseTime)) ?? responseTime;
+  return (text === undefined ? undefined : parseFreshnessDate(trimBlanks(text), responseTime)) ?? responseTime;
 }
 
 /** The Expires field: `undefined` when it is absent, long ago when it is no date (RFC 9111 §5.3). */
@@ -85,13 +85,13 @@ function expiresAt({ fields, responseTime }: Timed): number | undefined {
   if (line === undefined) return undefined;
   // Two lines that were joined: the first has one comma of its own, or none.
   const first = /^(?:\w{3,9}, )?[^,]*/.exec(line)?.[0] ?? line;
-  return parseHttpDate(trimBlanks(first), responseTime) ?? Number.NEGATIVE_INFINITY;
+  return parseFreshnessDate(trimBlanks(first), responseTime) ?? Number.NEGATIVE_INFINITY;
 }
 
 function heuristicLifetime(response: Timed, isPublic: boolean): number {
   if (!HEURISTIC_STATUSES.has(response.status) && !isPublic) return 0;
   const text = fieldValue(response.fields, "last-modified");
-  const modified = text === undefined ? undefined : parseHttpDate(trimBlanks(text), response.responseTime);
+  const modified = text === undefined ? undefined : parseFreshnessDate(trimBlanks(text), response.responseTime);
   if (modified === undefined) return 0;
   return Math.min(MOST_HEURISTIC, Math.max(0, dateOf(response) - modified) * HEURISTIC_SHARE);
 }

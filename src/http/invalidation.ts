@@ -1,7 +1,7 @@
 import { fieldLines, type Fields } from "./fields.js";
 
 /** Methods that change nothing (RFC 9110 §9.2.1); any other counts as unsafe. */
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY"]);
 
 export function isUnsafe(method: string): boolean {
   return !SAFE.has(method);

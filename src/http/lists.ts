@@ -37,7 +37,7 @@ export function unquote(text: string): string | undefined {
 }
 
 /** Where a quoted string that begins at `from` ends, past its quote; -1 when it does not. */
-function endOfQuoted(text: string, from: number): number {
+export function endOfQuoted(text: string, from: number): number {
   for (let at = from + 1; at < text.length; at++) {
     if (text[at] === "\\") at += 1;
     else if (text[at] === '"') return at + 1;

@@ -1,15 +1,25 @@
+import type { LoaderContext } from "../api.js";
 import { deferred, type Deferred } from "./deferred.js";
+import { acceptingStored } from "./encoding.js";
 import type { Exchange } from "./exchange.js";
-import { formatHttpDate } from "./dates.js";
-import { fieldLines, hasField, withField, type Fields } from "./fields.js";
+import { fieldLines, hasField, type Fields } from "./fields.js";
 import { endToEnd } from "./hop-by-hop.js";
 import type { Timed } from "./freshness.js";
 import type { ResolvedHttpOptions } from "./options.js";
+import {
+  asPart,
+  combined,
+  completedBody,
+  completedHead,
+  completingFields,
+  missingRange,
+  strongTag,
+} from "./partial.js";
 import type { Place, ResponseStore } from "./response-store.js";
 import { Spool } from "./spool.js";
 import { storedFields, whyUnstorable, type StoringRequest, type Unstorable } from "./storable.js";
 import type { Head, StoredResponse } from "./stored-response.js";
-import { confirms, isValidating, updatedFields, validatingFields } from "./validation.js";
+import { confirms, isValidating, updatedFields, validatingFields, withDate } from "./validation.js";
 import { varyKey } from "./vary.js";
 
 /** What a load has brought once the head of the answer is there. */
@@ -30,6 +40,11 @@ export type Arrival =
       readonly body: Spool | undefined;
     };
 
+interface Sent {
+  readonly head: Head;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
 /** A request to the origin whose answer is stored if it may be, and given to all who wait for it. */
 export class Load {
   /** Who asked first: what others must match. */
@@ -45,14 +60,26 @@ export class Load {
   readonly #place: Place;
   readonly #exchange: Exchange;
   #waiting = 0;
+  readonly #plain: boolean;
   #isAsked = false;
   #spool: Spool | undefined;
 
-  constructor(store: ResponseStore, options: ResolvedHttpOptions, place: Place, exchange: Exchange, forced: boolean) {
+  /**
+   * @param forced whether it loads even if something is stored.
+   * @param plain whether the request goes out without its client's conditions where nothing is stored.
+   */
+  constructor(
+    store: ResponseStore,
+    options: ResolvedHttpOptions,
+    place: Place,
+    exchange: Exchange,
+    { forced, plain }: { readonly forced: boolean; readonly plain: boolean },
+  ) {
     this.#store = store;
     this.#options = options;
     this.#place = place;
     this.#exchange = exchange;
+    this.#plain = plain;
     this.request = exchange.fields;
     this.arrival = this.#arrival.promise;
     // Those who wait hear of it; of a load in the background nobody does.
@@ -76,7 +103,7 @@ export class Load {
   async #run(forced: boolean): Promise<void> {
     const place = this.#place;
     try {
-      const found = await this.#store.load(place, this.request, forced, (signal) => this.#load(signal));
+      const found = await this.#store.load(place, this.request, forced, (context) => this.#load(context));
       // Settled already where the origin was asked.
       this.#arrival.resolve(found === undefined ? { kind: "nothing" } : { kind: "found", response: found });
     } catch (error) {
@@ -88,8 +115,10 @@ export class Load {
   }
 
   /** What is to be stored, if anything. Never rejects: what fails is for those who wait. */
-  async #load(ended: AbortSignal): Promise<StoredResponse | undefined> {
+  async #load({ signal: ended, release }: LoaderContext): Promise<StoredResponse | undefined> {
     this.#isAsked = true;
+    // With the head there it is no load on the origin to speak of, and a slow body would keep others from theirs.
+    this.arrival.then(release, release);
     // With its body under way it has readers: those get the rest of it, and nobody waits for it to be stored.
     const abort = (): void => (this.#spool === undefined ? this.#abort.abort(ended.reason) : this.#spool.release());
     ended.addEventListener("abort", abort, { once: true });
@@ -104,29 +133,75 @@ export class Load {
   }
 
   async #ask(): Promise<StoredResponse | undefined> {
-    const stored = this.#place.response;
+    const { response: stored, part } = this.#place;
     const plain = validatingFields(this.request, []);
-    const asked = stored === undefined ? plain : validatingFields(this.request, stored.fields);
-    let { head, body } = await this.#send(asked);
-    if (head.status === 304 && stored !== undefined && isValidating(asked)) {
-      await body?.cancel();
-      if (confirms(head.fields, stored.fields)) return this.#validated(stored, head);
-      // It is about another representation than the one that is stored.
-      ({ head, body } = await this.#send(plain));
-    }
-    return this.#answered(head, body);
+    if (stored !== undefined) return this.#validate(stored, plain);
+    if (hasField(this.request, "range")) return this.#answered(await this.#send(this.request));
+    if (part !== undefined) return this.#answered(await this.#complete(part, plain));
+    const others = this.#store.otherTags(this.#place);
+    if (others.length > 0) return this.#chooseVariant(others, plain);
+    // A client's own conditions: what it has may be what the origin has, and no body need come at all.
+    return this.#answered(await this.#send(this.#plain ? plain : this.request));
+  }
+
+  async #validate(stored: StoredResponse, plain: Fields): Promise<StoredResponse | undefined> {
+    const others = stored.part === undefined ? this.#store.otherTags(this.#place) : [];
+    const request = acceptingStored(this.request, stored.fields, this.#options);
+    const asked = validatingFields(request, stored.fields, others);
+    const sent = await this.#send(asked);
+    if (sent.head.status !== 304 || !isValidating(asked)) return this.#answered(sent);
+    await sent.body?.cancel();
+    // One that names nothing is about the one that was asked about.
+    const isNamed = others.length === 0 || strongTag(sent.head.fields) !== undefined;
+    if (isNamed && confirms(sent.head.fields, stored.fields)) return this.#validated(stored, sent.head);
+    return this.#chosen(sent.head, plain);
+  }
+
+  async #chooseVariant(others: readonly string[], plain: Fields): Promise<StoredResponse | undefined> {
+    const sent = await this.#send(validatingFields(this.request, [], others));
+    if (sent.head.status !== 304) return this.#answered(sent);
+    await sent.body?.cancel();
+    return this.#chosen(sent.head, plain);
+  }
+
+  /** A 304 selects the stored variant that has its tag (RFC 9111 §4.3.4). When none has: once more, and all of it. */
+  async #chosen(head: Head, plain: Fields): Promise<StoredResponse | undefined> {
+    const tag = strongTag(head.fields);
+    const selected = tag && (await this.#store.withTag(this.#place, tag.opaque, this.request));
+    return selected === undefined ? this.#answered(await this.#send(plain)) : this.#validated(selected, head);
+  }
+
+  /** The rest of an incomplete response, as the whole; or what comes instead where the origin has another by now. */
+  async #complete(part: StoredResponse, plain: Fields): Promise<Sent> {
+    const missing = missingRange(part);
+    if (missing === undefined) return this.#send(plain);
+    const sent = await this.#send([...plain, ...completingFields(part, missing)]);
+    const { head, body } = sent;
+    if (head.status !== 206 && head.status !== 416) return sent;
+    const completed = head.status === 206 ? completedHead(part, missing, head, this.#options) : undefined;
+    if (completed !== undefined && body !== null) return { head: completed, body: completedBody(part, missing, body) };
+    await body?.cancel();
+    return this.#send(plain);
   }
 
   #validated(stored: StoredResponse, head: Head): StoredResponse | undefined {
     const fields = updatedFields(stored.fields, head.fields, this.#options);
     const { requestTime, responseTime } = head;
-    const response = { ...stored, fields, requestTime, responseTime };
-    this.#arrival.resolve({ kind: "validated", response });
+    const vary = this.#store.varyOf(fields);
     const request = { method: "GET", fields: this.request };
+    const response = {
+      ...stored,
+      fields,
+      requestTime,
+      responseTime,
+      vary: vary ?? stored.vary,
+      varyKey: varyKey(vary ?? stored.vary, this.request),
+    };
+    this.#arrival.resolve({ kind: "validated", response });
     return whyUnstorable(request, response, this.#options) === undefined ? response : undefined;
   }
 
-  async #answered(head: Head, body: ReadableStream<Uint8Array> | null): Promise<StoredResponse | undefined> {
+  async #answered({ head, body }: Sent): Promise<StoredResponse | undefined> {
     const request = { method: this.#exchange.method, fields: this.request };
     const refusal = whyNotKept(request, head, this.#options);
     const vary = this.#store.varyOf(head.fields);
@@ -139,8 +214,8 @@ export class Load {
       return undefined;
     }
     const bytes = spool === undefined ? new Uint8Array(0) : await spool.whole;
-    if (bytes === undefined || !isComplete(head.fields, bytes)) return undefined;
-    return {
+    if (bytes === undefined || !isComplete(head.fields, bytes, this.#options.decoded)) return undefined;
+    const response: StoredResponse = {
       kind: "response",
       status: head.status,
       statusText: head.statusText,
@@ -151,16 +226,17 @@ export class Load {
       vary,
       varyKey: varyKey(vary, this.request),
     };
+    if (head.status !== 206) return response;
+    const part = asPart(response);
+    return part && combined(this.#place.part, part, this.#options);
   }
 
-  async #send(fields: Fields): Promise<{ head: Head; body: ReadableStream<Uint8Array> | null }> {
+  async #send(fields: Fields): Promise<Sent> {
     const { clock } = this.#options;
     const requestTime = clock.wall();
     const { status, statusText, fields: received, body } = await this.#exchange.send(fields, this.#abort.signal);
     const responseTime = clock.wall();
-    const named = endToEnd(received);
-    // Whoever gets it later must be able to tell how old it is (RFC 9110 §6.6.1).
-    const dated = hasField(named, "date") ? named : withField(named, "date", formatHttpDate(responseTime));
+    const dated = withDate(endToEnd(received), responseTime);
     return { head: { status, statusText, fields: dated, requestTime, responseTime }, body };
   }
 }
@@ -172,8 +248,8 @@ export function whyNotKept(request: StoringRequest, head: Timed, options: Resolv
 }
 
 /** Whether the bytes are as many as the response says; a body that the client has decoded cannot be compared. */
-function isComplete(fields: Fields, bytes: Uint8Array): boolean {
-  if (hasField(fields, "content-encoding")) return true;
+function isComplete(fields: Fields, bytes: Uint8Array, decoded: boolean): boolean {
+  if (decoded && hasField(fields, "content-encoding")) return true;
   const lengths = new Set(fieldLines(fields, "content-length").map((line) => line.trim()));
   if (lengths.size === 0) return true;
   const [length] = lengths;

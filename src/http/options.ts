@@ -20,6 +20,10 @@ export interface HttpCacheOptions {
   targets?: readonly string[] | undefined;
   /** Store responses with Set-Cookie, and replay it. Without it a shared cache does not store them, a private one stores them without. @default false */
   storeSetCookie?: boolean | undefined;
+  /** Keep one encoding of a response and decode it for clients that do not accept it, unless it says `no-transform`; not of `cachedFetch`, whose bodies are decoded. @default true */
+  negotiate?: boolean | undefined;
+  /** Store answers to QUERY (RFC 10008), by the content of the request too, and let unsafe requests invalidate them. @default false */
+  query?: boolean | undefined;
   /** Names this cache in Cache-Status. @default "tiercache" */
   name?: string | undefined;
   /** Source of time; tests inject one. @default the machine's */
@@ -32,8 +36,12 @@ export interface ResolvedHttpOptions extends CacheKind {
   readonly loadTimeout: number;
   readonly staleOnDisconnect: boolean;
   readonly setCookie: boolean;
+  readonly query: boolean;
+  readonly negotiate: boolean;
   readonly name: string;
   readonly clock: Clock;
+  /** The HTTP client decodes bodies and leaves Content-Encoding and Content-Length as they were, as `fetch` does: no byte can be counted. */
+  readonly decoded: boolean;
 }
 
 /** The defaults, as data. */
@@ -44,6 +52,8 @@ export const HTTP_DEFAULTS = {
   loadTimeout: "5m",
   staleOnDisconnect: true,
   storeSetCookie: false,
+  negotiate: true,
+  query: false,
   name: "tiercache",
 } as const;
 
@@ -68,12 +78,17 @@ export function resolveHttpOptions(options: HttpCacheOptions, beside: readonly s
     loadTimeout,
     staleOnDisconnect: boolean(options.staleOnDisconnect, "staleOnDisconnect"),
     setCookie: boolean(options.storeSetCookie, "storeSetCookie"),
+    query: boolean(options.query, "query"),
+    negotiate: boolean(options.negotiate, "negotiate"),
     name,
     clock: options.clock ?? systemClock,
+    decoded: false,
   };
 }
 
-function boolean(value: unknown, option: "shared" | "staleOnDisconnect" | "storeSetCookie"): boolean {
+type Switch = "shared" | "staleOnDisconnect" | "storeSetCookie" | "negotiate" | "query";
+
+function boolean(value: unknown, option: Switch): boolean {
   if (value === undefined) return HTTP_DEFAULTS[option];
   if (typeof value !== "boolean") throw optionError(option, "true or false", value);
   return value;

@@ -1,13 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { cacheGroups } from "./cache-groups.js";
 import { parseCacheControl, requestDirectives } from "./cache-control.js";
-import { formatHttpDate, parseHttpDate } from "./dates.js";
+import { formatHttpDate, parseFreshnessDate, parseHttpDate } from "./dates.js";
 import { parseEntityTag, parseEntityTags, strongMatch, weakMatch } from "./entity-tag.js";
+import { acceptsEncoding } from "./encoding.js";
 import { parseAge } from "./freshness.js";
 import { connectionFields } from "./hop-by-hop.js";
 import { splitList, unquote } from "./lists.js";
-import { requestedRange } from "./ranges.js";
-import { parseDictionary, serializeItem } from "./structured-fields.js";
+import { parseContentRange, requestedRanges } from "./ranges.js";
+import { parseDictionary, parseList, serializeItem } from "./structured-fields.js";
 import { surrogateTags } from "./surrogate-tags.js";
 import { responseDirectives } from "./targeted.js";
 import { varyNames } from "./vary.js";
@@ -200,9 +202,18 @@ describe("structured fields", () => {
         ["max-age", { kind: "integer", value: 60 }],
         ["a", { kind: "boolean", value: true }],
         ["b", { kind: "boolean", value: false }],
-        ["c", { kind: "inner-list" }],
+        [
+          "c",
+          {
+            kind: "inner-list",
+            items: [
+              { kind: "integer", value: 1 },
+              { kind: "string", value: "2" },
+            ],
+          },
+        ],
         ["d", { kind: "string", value: 'x"y' }],
-        ["e", { kind: "decimal", value: 1.5 }],
+        ["e", { kind: "other" }],
       ]),
     );
   });
@@ -220,6 +231,30 @@ describe("structured fields", () => {
     "a=\u00e9",
     "a=1234567890123456",
   ])("take %j for no dictionary", (text) => expect(parseDictionary(text)).toBeUndefined());
+
+  it("tell a decimal and a date from an integer, outside of quotes", () => {
+    const text = 'a=1.0, b="x=1.0", c=@1659578233, d=-1, e=5.50;q=1.0, f="\\"=1.0"';
+    const kinds = Array.from(parseDictionary(text) ?? [], ([key, member]) => [key, member.kind]);
+    expect(Object.fromEntries(kinds)).toEqual({
+      a: "other",
+      b: "string",
+      c: "other",
+      d: "integer",
+      e: "other",
+      f: "string",
+    });
+    expect(parseDictionary(text)?.get("f")).toEqual({ kind: "string", value: '"=1.0' });
+    expect(parseDictionary("a=1.0.0")).toBeUndefined();
+  });
+
+  it("read a list strictly", () => {
+    expect(parseList('"a", b;c=1, (d)')).toEqual([
+      { kind: "string", value: "a" },
+      { kind: "token", value: "b" },
+      { kind: "inner-list", items: [{ kind: "token", value: "d" }] },
+    ]);
+    for (const bad of ['"a",', '"a" "b"', "'a'"]) expect(parseList(bad)).toBeUndefined();
+  });
 
   it("write tokens bare and everything else quoted, and never what could end a line", () => {
     expect(
@@ -273,13 +308,18 @@ describe("every parser", () => {
         parseEntityTags(text);
         parseEntityTag(text);
         parseDictionary(text);
-        requestedRange(text, 100);
+        requestedRanges(text, 100);
+        parseContentRange(text);
         varyNames([["vary", text]]);
         surrogateTags([
           ["surrogate-key", text],
           ["cache-tag", text],
         ]);
         connectionFields([["connection", text]]);
+        parseFreshnessDate(text, NOW);
+        parseList(text);
+        cacheGroups([["cache-groups", text]], "cache-groups");
+        acceptsEncoding([["content-encoding", "gzip"]], [["accept-encoding", text]]);
         responseDirectives([["cdn-cache-control", text]], ["cdn-cache-control"]);
         expect(parseAge([["age", text]])).toBeGreaterThanOrEqual(0);
       }),
@@ -287,7 +327,7 @@ describe("every parser", () => {
     );
   });
 
-  it.each([" ", "\t ", '"', "\\", ",", '",', "a=("])(
+  it.each([" ", "\t ", '"', "\\", ",", '",', "a=(", "=1.5", "=@1", '\\"', "-", "0-", "a;"])(
     "takes a megabyte of %j, in time that grows with its length alone",
     (unit) => {
       // By its square it would not end before the test is given up.
@@ -295,7 +335,14 @@ describe("every parser", () => {
       parseCacheControl([text]);
       parseEntityTags(text);
       parseDictionary(text);
-      requestedRange(text, 100);
+      parseDictionary(`a="${text}`);
+      parseList(text);
+      parseContentRange(text);
+      parseFreshnessDate(text, NOW);
+      parseEntityTag(text);
+      acceptsEncoding([["content-encoding", "gzip"]], [["accept-encoding", text]]);
+      requestedRanges(text, 100);
+      requestedRanges(`bytes=${text}`, 100);
       expect(varyNames([["vary", text]])).toBeDefined();
     },
   );

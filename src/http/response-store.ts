@@ -3,17 +3,24 @@ import type { Cache, LoaderContext, LoadOptions } from "../api.js";
 import { MAX_DURATION } from "../duration.js";
 import { CacheError } from "../errors.js";
 import { encodeTag, type Segment } from "../keys.js";
+import { cacheGroups, groupTag } from "./cache-groups.js";
+import { acceptsEncoding, isDecodable } from "./encoding.js";
 import type { Fields } from "./fields.js";
 import { correctedInitialAge, freshnessLifetime } from "./freshness.js";
 import type { ResolvedHttpOptions } from "./options.js";
-import { asStored, type StoredResponse, type VaryRecord } from "./stored-response.js";
+import { strongTag } from "./partial.js";
+import { packed, type PackedResponse } from "./packed-response.js";
+import { asHeld, asStored, type StoredResponse, type VaryRecord } from "./stored-response.js";
 import { MAX_TAGS, surrogateTags } from "./surrogate-tags.js";
 import { urlKey, urlTag, variantKey } from "./url-key.js";
-import { varyKey, varyNames } from "./vary.js";
+import { VariantTags } from "./variant-tags.js";
+import { varyKey, varyNames, type VaryNames } from "./vary.js";
 
 /** Where the response to a request is, or would be. */
 export interface Place {
   /** The URL's own key. */
+  readonly url: readonly Segment[];
+  /** Under what its responses are stored: the URL's key, with the content's digest for a QUERY. */
   readonly key: readonly Segment[];
   /** Where this request's response is loaded: the URL's key, or a variant's. */
   readonly target: readonly Segment[];
@@ -26,6 +33,8 @@ export interface Place {
   readonly response: StoredResponse | undefined;
   /** It was invalidated softly, or has been kept for longer than it was fresh. */
   readonly outdated: boolean;
+  /** What is stored of it is incomplete, and no answer to this request (RFC 9111 §3.3). */
+  readonly part?: StoredResponse | undefined;
 }
 
 /** Two users of a private cache are told apart by these, whatever the response says it varies on. */
@@ -43,6 +52,7 @@ export class ResponseStore {
   readonly #cache: Cache;
   readonly #options: ResolvedHttpOptions;
   readonly #room: string;
+  readonly #variantTags = new VariantTags();
 
   constructor(cache: Cache, options: ResolvedHttpOptions) {
     this.#cache = cache;
@@ -50,11 +60,13 @@ export class ResponseStore {
     this.#room = options.shared ? "shared" : "private";
   }
 
-  async find(url: URL, request: Fields): Promise<Place> {
-    const key = urlKey(this.#room, url);
+  /** @param query the digest of a QUERY's content. */
+  async find(address: URL, request: Fields, query?: string): Promise<Place> {
+    const url = urlKey(this.#room, address);
+    const key = query === undefined ? url : [...url, "#query", query];
     const first = await this.#read(key);
     const stored = first?.stored;
-    const nothing = { key, target: key, id: idOf(key), record: undefined, response: undefined, outdated: false };
+    const nothing = { url, key, target: key, id: idOf(key), record: undefined, response: undefined, outdated: false };
     if (first === undefined || stored === undefined) return { ...nothing, isVaryMiss: false };
     if (stored.kind === "response") {
       const isMatch = varyKey(stored.vary, request) === stored.varyKey;
@@ -65,6 +77,7 @@ export class ResponseStore {
     const found = await this.#read(target);
     const response = found?.stored?.kind === "response" ? found.stored : undefined;
     return {
+      url,
       key,
       target,
       id: idOf(target),
@@ -75,8 +88,19 @@ export class ResponseStore {
     };
   }
 
+  /** The fresh response in memory that answers a request, as it is held; synchronous. */
+  peek(url: URL, request: Fields): PackedResponse | undefined {
+    const key = urlKey(this.#room, url);
+    const held = asHeld(this.#cache.peek(key));
+    if (held === undefined) return undefined;
+    if (held.kind === "response") return isAnswerTo(held, request) ? held : undefined;
+    const variant = asHeld(this.#cache.peek(variantKey(key, held.generation, varyKey(held.names, request))));
+    return variant?.kind === "response" ? variant : undefined;
+  }
+
   /**
-   * Loads at a place, and stores what comes unless it is `undefined`.
+   * Loads at a place, and stores what comes unless it is `undefined`. Once only the body is to come, `load` gives its place at the
+   * cache's gate back (`context.release`).
    *
    * @returns what another process has stored meanwhile, if `load` was not called.
    */
@@ -84,17 +108,17 @@ export class ResponseStore {
     place: Place,
     request: Fields,
     forced: boolean,
-    load: (signal: AbortSignal) => Promise<StoredResponse | undefined>,
+    load: (context: LoaderContext) => Promise<StoredResponse | undefined>,
   ): Promise<StoredResponse | undefined> {
     let isCalled = false;
     const loaded = await this.#cache.getOrLoad<unknown>(
       place.target,
       async (context) => {
         isCalled = true;
-        const response = await load(context.signal);
+        const response = await load(context);
         const kept = response && (await this.#keep(place, request, response, context));
         if (kept === undefined) context.skip();
-        return kept;
+        return kept?.kind === "response" ? packed(kept) : kept;
       },
       { ...this.#policy(), forceFresh: forced },
     );
@@ -105,9 +129,28 @@ export class ResponseStore {
     return again?.stored?.kind === "response" ? again.stored : undefined;
   }
 
+  /**
+   * Tags of the URL's other stored variants, for the origin to choose from (RFC 9111 §4.3.1). None in a private cache: variants are
+   * users' there, and one's is nothing for another.
+   */
+  otherTags(place: Place): readonly string[] {
+    if (!this.#options.shared || place.record === undefined) return [];
+    return this.#variantTags.of(idOf(place.key)).map(({ tag }) => tag);
+  }
+
+  /** The stored variant of the place's URL with this strong tag. */
+  async withTag(place: Place, tag: string, request: Fields): Promise<StoredResponse | undefined> {
+    const known = this.#variantTags.of(idOf(place.key)).find((one) => one.tag === tag);
+    const stored = known && (await this.#read(known.target))?.stored;
+    if (stored?.kind !== "response" || stored.part !== undefined) return undefined;
+    // An origin that has one tag for all encodings must not make a client of another get this one.
+    if (!acceptsEncoding(stored.fields, request) && !isDecodable(stored.fields, this.#options)) return undefined;
+    return strongTag(stored.fields)?.opaque === tag ? stored : undefined;
+  }
+
   /** The names other requests must agree on, those that tell users apart included; `undefined` for a response to nobody else. */
   varyOf(response: Fields): readonly string[] | undefined {
-    const names = varyNames(response);
+    const names = this.#namesOf(response);
     if (names === "*") return undefined;
     return this.#options.shared ? names : [...new Set([...names, ...CREDENTIALS])].sort();
   }
@@ -117,10 +160,18 @@ export class ResponseStore {
     await this.#cache.delete(place.target);
   }
 
-  /** Removes what is stored for URLs, with all variants. */
-  async removeUrls(urls: readonly string[]): Promise<void> {
+  /**
+   * Removes what is stored for URLs, with all variants, and the responses of groups of one origin.
+   *
+   * @param groups those of the first URL's origin (RFC 9875 §3).
+   */
+  async removeUrls(urls: readonly string[], groups: readonly string[] = []): Promise<void> {
     const keys = urls.map((url) => urlKey(this.#room, new URL(url)));
-    if (keys.length > 0) await this.#cache.invalidate({ keys });
+    const [first] = keys;
+    if (first === undefined) return;
+    const queries = this.#options.query ? keys.map(urlTag) : [];
+    const tags = [...queries, ...groups.map((group) => groupTag(first, group)).filter(isTag)];
+    await this.#cache.invalidate(tags.length === 0 ? { keys } : [{ keys }, { tags }]);
   }
 
   /** What the loader at a place returns: the response, a record of what it varies on, or nothing. */
@@ -130,7 +181,7 @@ export class ResponseStore {
     response: StoredResponse,
     context: LoaderContext,
   ): Promise<StoredResponse | VaryRecord | undefined> {
-    const tags = tagsOf(response.fields);
+    const tags = tagsOf(place, response.fields);
     if (tags === undefined) return undefined;
     const ttl = this.#ttl(response);
     if (place.record !== undefined) {
@@ -139,10 +190,11 @@ export class ResponseStore {
         await this.#cache.delete(place.key);
         return undefined;
       }
-      this.#describe(context, ttl, [...tags, urlTag(place.key)]);
+      this.#describe(context, ttl, [...tags, urlTag(place.url)]);
+      this.#rememberTag(place.key, place.target, response);
       return response;
     }
-    const named = varyNames(response.fields);
+    const named = this.#namesOf(response.fields);
     const varies = named !== "*" && named.length > 0;
     if (!varies && !place.isVaryMiss) {
       this.#describe(context, ttl, tags);
@@ -153,16 +205,30 @@ export class ResponseStore {
       names: response.vary,
       generation: randomBytes(9).toString("base64url"),
     };
+    const target = variantKey(place.key, record.generation, varyKey(record.names, request));
+    this.#rememberTag(place.key, target, response);
     await this.#cache.getOrLoad<unknown>(
-      variantKey(place.key, record.generation, varyKey(record.names, request)),
+      target,
       (variant) => {
-        this.#describe(variant, ttl, [...tags, urlTag(place.key)]);
-        return response;
+        this.#describe(variant, ttl, [...tags, urlTag(place.url)]);
+        return packed(response);
       },
       this.#policy(),
     );
     this.#describe(context, MAX_DURATION, tags);
     return record;
+  }
+
+  /** What it varies on, without the encodings it can be given in. */
+  #namesOf(response: Fields): VaryNames {
+    const names = varyNames(response);
+    if (names === "*" || !isDecodable(response, this.#options)) return names;
+    return names.filter((name) => name !== "accept-encoding");
+  }
+
+  #rememberTag(key: readonly Segment[], target: readonly Segment[], { fields, part }: StoredResponse): void {
+    const tag = strongTag(fields);
+    if (tag !== undefined && part === undefined) this.#variantTags.remember(idOf(key), tag.opaque, target);
   }
 
   #describe(context: LoaderContext, ttl: number, tags: readonly (string | readonly Segment[])[]): void {
@@ -203,18 +269,26 @@ export class ResponseStore {
 }
 
 /** The response's tags; `undefined` when it could not be purged by all of them: too many, or one that is no tag. */
-function tagsOf(fields: Fields): readonly string[] | undefined {
-  const tags = surrogateTags(fields);
-  return tags.length > MAX_TAGS || !tags.every(isTag) ? undefined : tags;
+function tagsOf({ url, key }: Place, fields: Fields): readonly (string | readonly Segment[])[] | undefined {
+  const groups = cacheGroups(fields, "cache-groups");
+  const tags = [...surrogateTags(fields), ...groups, ...groups.map((group) => groupTag(url, group))];
+  if (tags.length > MAX_TAGS || !tags.every(isTag)) return undefined;
+  // A QUERY's key is not its URL's.
+  return key === url ? tags : [...tags, urlTag(url)];
 }
 
-function isTag(text: string): boolean {
+function isTag(tag: string | readonly Segment[]): boolean {
   try {
-    return encodeTag(text) !== "";
+    return encodeTag(tag) !== "";
   } catch (error) {
     if (error instanceof CacheError) return false;
     throw error;
   }
+}
+
+/** Whether a response that does not vary, or has no record yet, is for this request. */
+function isAnswerTo({ vary, varyKey: own }: PackedResponse, request: Fields): boolean {
+  return vary.length === 0 || varyKey(vary, request) === own;
 }
 
 function idOf(key: readonly Segment[]): string {

@@ -7,15 +7,27 @@ import { correctedInitialAge, currentAge, freshnessLifetime, type CacheKind, typ
 import { endToEnd } from "./hop-by-hop.js";
 import { invalidatedUrls } from "./invalidation.js";
 import { allowsRange, isNotModified } from "./preconditions.js";
-import { requestedRange } from "./ranges.js";
+import { parseContentRange, requestedRanges } from "./ranges.js";
 import { reuseOf, servesOnError } from "./reuse.js";
 import { storedFields, whyUnstorable } from "./storable.js";
 import { confirms, headConfirms, updatedFields, validatingFields } from "./validation.js";
 import { varyKey, varyMatches, varyNames } from "./vary.js";
 
 const NOW = Date.UTC(2026, 0, 1);
-type Kind = CacheKind & { readonly setCookie: boolean; readonly staleOnDisconnect: boolean };
-const PRIVATE: Kind = { shared: false, targets: [], setCookie: false, staleOnDisconnect: true };
+type Kind = CacheKind & {
+  readonly setCookie: boolean;
+  readonly staleOnDisconnect: boolean;
+  readonly decoded: boolean;
+  readonly negotiate: boolean;
+};
+const PRIVATE: Kind = {
+  shared: false,
+  targets: [],
+  setCookie: false,
+  staleOnDisconnect: true,
+  decoded: false,
+  negotiate: true,
+};
 const SHARED: Kind = { ...PRIVATE, shared: true, targets: ["cdn-cache-control"] };
 
 function response(fields: Fields, status = 200): Timed {
@@ -47,7 +59,7 @@ describe("what is stored (RFC 9111 §3)", () => {
     expect(why([])).toBe("no-freshness");
     expect(why(cc("no-cache"))).toBe("no-freshness");
     expect(why([...cc("no-cache"), ["etag", '"a"']])).toBeUndefined();
-    expect(why([["etag", "a"]])).toBe("no-freshness");
+    expect(why([["etag", "a b"]])).toBe("no-freshness");
     expect(why(cc("max-age=0"))).toBe("no-freshness");
     expect(why(cc("max-age=0, stale-while-revalidate=5"))).toBeUndefined();
   });
@@ -326,10 +338,16 @@ describe("validation (RFC 9111 §4.3)", () => {
     ]);
     expect(
       validatingFields(request, [
-        ["etag", "a"],
+        ["etag", "a b"],
         ["last-modified", "x"],
       ]),
     ).toEqual([["accept", "x"]]);
+    // No tag, but what the origin will compare with its own.
+    expect(validatingFields(request, [["etag", "a"]])).toContainEqual(["if-none-match", "a"]);
+    expect([confirms([["etag", "a"]], [["etag", "a"]]), confirms([["etag", "a"]], [["etag", "b"]])]).toEqual([
+      true,
+      false,
+    ]);
   });
 
   it("takes a 304 for what it names", () => {
@@ -435,13 +453,74 @@ describe("ranges (RFC 9110 §14)", () => {
     ["bytes=-3", { first: 7, last: 9 }],
     ["bytes=-99", { first: 0, last: 9 }],
     ["BYTES=8-99", { first: 8, last: 9 }],
-  ])("of ten bytes are for %s", (text, range) => expect(requestedRange(text, 10)).toEqual({ kind: "part", range }));
+  ])("of ten bytes are for %s", (text, range) =>
+    expect(requestedRanges(text, 10)).toEqual({ kind: "parts", ranges: [range] }),
+  );
 
-  it("are unsatisfiable past the end, and ignored when malformed or several", () => {
-    expect(requestedRange("bytes=10-", 10).kind).toBe("unsatisfiable");
-    expect(requestedRange("bytes=-0", 10).kind).toBe("unsatisfiable");
-    for (const text of ["bytes=0-1,3-4", "bytes=4-2", "items=0-1", "bytes=a-b", "bytes=-"]) {
-      expect(requestedRange(text, 10).kind).toBe("whole");
+  it("are unsatisfiable past the end, and ignored when malformed or too many", () => {
+    expect(requestedRanges("bytes=10-", 10).kind).toBe("unsatisfiable");
+    expect(requestedRanges("bytes=10-,-0", 10).kind).toBe("unsatisfiable");
+    const many = `bytes=${Array.from({ length: 17 }, (_, n) => `${n * 2}-${n * 2}`).join(",")}`;
+    for (const text of ["bytes=4-2", "items=0-1", "bytes=a-b", "bytes=-", "bytes=", "bytes=,", "bytes=0-1,x", many]) {
+      expect(requestedRanges(text, 100).kind).toBe("whole");
+    }
+  });
+
+  it("may be several: those past the end are left out, those that overlap are one, and all of it is the whole", () => {
+    const parts = (text: string): readonly (readonly number[])[] | string => {
+      const asked = requestedRanges(text, 10);
+      return asked.kind === "parts" ? asked.ranges.map(({ first, last }) => [first, last]) : asked.kind;
+    };
+    expect(parts("bytes=5-6, 0-1")).toEqual([
+      [5, 6],
+      [0, 1],
+    ]);
+    expect(parts("bytes=0-1,20-30")).toEqual([[0, 1]]);
+    expect(parts("bytes=4-7,0-1,6-8")).toEqual([
+      [0, 1],
+      [4, 8],
+    ]);
+    expect(parts("bytes=0-4,5-9")).toEqual([[0, 9]]);
+    expect(parts("bytes=0-4,6-9")).toEqual([
+      [0, 4],
+      [6, 9],
+    ]);
+  });
+
+  it("lie within the representation and never overlap, whatever is asked", () => {
+    const specifier = fc.oneof(
+      fc.tuple(fc.nat(30), fc.nat(30)).map(([first, last]) => `${first}-${last}`),
+      fc.nat(30).map((first) => `${first}-`),
+      fc.nat(30).map((suffix) => `-${suffix}`),
+    );
+    fc.assert(
+      fc.property(fc.array(specifier, { minLength: 1, maxLength: 16 }), fc.nat(20), (specifiers, length) => {
+        const asked = requestedRanges(`bytes=${specifiers.join(",")}`, length);
+        if (asked.kind !== "parts") return;
+        const seen = new Set<number>();
+        for (const { first, last } of asked.ranges) {
+          for (let at = first; at <= last; at++) {
+            expect(seen.has(at) || at >= length).toBe(false);
+            seen.add(at);
+          }
+        }
+        expect(seen.size).toBeGreaterThan(0);
+      }),
+    );
+  });
+
+  it("are told by Content-Range, when it says all three numbers", () => {
+    expect(parseContentRange("bytes 2-4/10")).toEqual({ first: 2, last: 4, length: 10 });
+    for (const text of [
+      "bytes 2-4/*",
+      "bytes */10",
+      "bytes 4-2/10",
+      "bytes 2-10/10",
+      "items 2-4/10",
+      "bytes=2-4/10",
+      "",
+    ]) {
+      expect(parseContentRange(text)).toBeUndefined();
     }
   });
 });

@@ -12,7 +12,8 @@ import { connectionFields } from "./hop-by-hop.js";
 import { staleWindows } from "./reuse.js";
 import { responseDirectives } from "./targeted.js";
 import { parseHttpDate } from "./dates.js";
-import { parseEntityTag } from "./entity-tag.js";
+import { isUnquotedTag, parseEntityTag } from "./entity-tag.js";
+import { parseContentRange } from "./ranges.js";
 import { varyNames } from "./vary.js";
 
 /** Why a response is not stored, as it stands in events and Cache-Status details. */
@@ -30,6 +31,13 @@ export type Unstorable =
   | "too-large"
   | "partial";
 
+/** What storing depends on besides the messages: see `ResolvedHttpOptions`. */
+export interface StoringKind extends CacheKind {
+  readonly setCookie: boolean;
+  readonly decoded: boolean;
+  readonly negotiate: boolean;
+}
+
 export interface StoringRequest {
   readonly method: string;
   readonly fields: Fields;
@@ -42,16 +50,11 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 ]);
 
 /** Why the response to a request must not be stored (RFC 9111 §3), and `undefined` when it may be. */
-export function whyUnstorable(
-  request: StoringRequest,
-  response: Timed,
-  kind: CacheKind & { readonly setCookie: boolean },
-): Unstorable | undefined {
+export function whyUnstorable(request: StoringRequest, response: Timed, kind: StoringKind): Unstorable | undefined {
   const { status, fields } = response;
-  if (request.method !== "GET") return "method";
+  if (request.method !== "GET" && request.method !== "QUERY") return "method";
   if (status < 200 || status > 599 || status === 304) return "status";
-  // Parts are stored by nobody but those who know how to combine them.
-  if (status === 206 || hasField(fields, "content-range")) return "partial";
+  if (status === 206 && !isKnownPart(response, kind)) return "partial";
   if (requestDirectives(request.fields).noStore) return "request-no-store";
   const { directives } = responseDirectives(fields, kind.targets);
   const refusal = refusedBy(directives, status, kind.shared);
@@ -63,6 +66,16 @@ export function whyUnstorable(
   if (!isCacheable(response, directives, kind)) return "not-cacheable";
   if (!isOfUse(response, kind)) return "no-freshness";
   return varyNames(fields) === "*" ? "vary" : undefined;
+}
+
+/** Whether a 206 says which bytes it holds, and for how long or of what: one run of undecoded ones (§3.3). */
+function isKnownPart(response: Timed, kind: StoringKind): boolean {
+  const { fields } = response;
+  // Bytes of what has been decoded count for nothing, and a part of what is encoded can be decoded for nobody.
+  if (hasField(fields, "content-encoding") && (kind.decoded || kind.negotiate)) return false;
+  if (parseContentRange(fieldValue(fields, "content-range") ?? "") === undefined) return false;
+  const tag = parseEntityTag(fieldValue(fields, "etag") ?? "");
+  return hasExplicitFreshness(response, kind) || tag?.weak === false;
 }
 
 function refusedBy(directives: Directives, status: number, shared: boolean): Unstorable | undefined {
@@ -91,7 +104,7 @@ function isOfUse(response: Timed, kind: CacheKind): boolean {
 /** Whether the origin can be asked if the response still holds. */
 function hasValidator({ fields, responseTime }: Timed): boolean {
   const tag = fieldValue(fields, "etag");
-  if (tag !== undefined && parseEntityTag(tag) !== undefined) return true;
+  if (tag !== undefined && (parseEntityTag(tag) !== undefined || isUnquotedTag(tag))) return true;
   const modified = fieldValue(fields, "last-modified");
   return modified !== undefined && parseHttpDate(modified.trim(), responseTime) !== undefined;
 }

@@ -1,5 +1,6 @@
 import type { Fields } from "./fields.js";
 import type { Timed } from "./freshness.js";
+import { unpacked, type PackedResponse } from "./packed-response.js";
 
 /** A response as it is kept. */
 export interface StoredResponse extends Timed {
@@ -10,6 +11,8 @@ export interface StoredResponse extends Timed {
   readonly vary: readonly string[];
   /** What its own request said in those fields. */
   readonly varyKey: string;
+  /** Where its bytes stand in the representation, and how long that is; absent when they are all of it. */
+  readonly part?: { readonly first: number; readonly length: number } | undefined;
 }
 
 /** What stands under a URL whose responses vary: by what, and where they are. */
@@ -22,6 +25,12 @@ export interface VaryRecord {
 
 /** A value found in the cache under a key of ours; `undefined` for what is neither, as somebody else may have put it there. */
 export function asStored(value: unknown): StoredResponse | VaryRecord | undefined {
+  const held = asHeld(value);
+  return held?.kind === "response" ? unpacked(held) : held;
+}
+
+/** As `asStored`, as it is held. */
+export function asHeld(value: unknown): PackedResponse | VaryRecord | undefined {
   if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
   if (value.kind === "vary" && "names" in value && "generation" in value) return value as VaryRecord;
   const isResponse =
@@ -30,9 +39,9 @@ export function asStored(value: unknown): StoredResponse | VaryRecord | undefine
     "fields" in value &&
     Array.isArray(value.fields) &&
     "body" in value &&
-    value.body instanceof Uint8Array;
+    (typeof value.body === "string" || value.body instanceof Uint8Array);
   // Of this shape only this file's own make it: the names of its keys are reserved by the documentation.
-  return isResponse ? (value as unknown as StoredResponse) : undefined;
+  return isResponse ? (value as unknown as PackedResponse) : undefined;
 }
 
 /** The head of an answer of the origin's, and when it was asked for and came. */

@@ -1,6 +1,6 @@
-import { parseHttpDate } from "./dates.js";
-import { parseEntityTag, strongMatch, weakMatch } from "./entity-tag.js";
-import { fieldLines, fieldValue, withoutFields, type Fields } from "./fields.js";
+import { formatHttpDate, parseHttpDate } from "./dates.js";
+import { isUnquotedTag, parseEntityTag, strongMatch, weakMatch } from "./entity-tag.js";
+import { fieldLines, fieldValue, hasField, withField, withoutFields, type Fields } from "./fields.js";
 import { storedFields } from "./storable.js";
 import type { CacheKind } from "./freshness.js";
 
@@ -19,13 +19,19 @@ export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([
  */
 const OF_THE_BODY: readonly string[] = ["content-length", "content-encoding", "content-range", "transfer-encoding"];
 
-/** The request's fields with the stored response's validators as its only conditions (RFC 9111 §4.3.1). */
-export function validatingFields(request: Fields, stored: Fields): Fields {
+/**
+ * The request's fields with the stored response's validators as its only conditions (RFC 9111 §4.3.1).
+ *
+ * @param others tags of other stored responses that the origin may choose.
+ */
+export function validatingFields(request: Fields, stored: Fields, others: readonly string[] = []): Fields {
   const own = withoutFields(request, new Set([...CONDITIONAL_FIELDS, "range"]));
   const tag = fieldValue(stored, "etag");
   const modified = fieldValue(stored, "last-modified");
   const conditions: (readonly [string, string])[] = [];
-  if (tag !== undefined && parseEntityTag(tag) !== undefined) conditions.push(["if-none-match", tag]);
+  const isTag = tag !== undefined && (parseEntityTag(tag) !== undefined || isUnquotedTag(tag));
+  const tags = isTag ? [tag, ...others.filter((other) => other !== tag)] : others;
+  if (tags.length > 0) conditions.push(["if-none-match", tags.join(", ")]);
   if (modified !== undefined && parseHttpDate(modified.trim(), 0) !== undefined) {
     conditions.push(["if-modified-since", modified]);
   }
@@ -44,8 +50,10 @@ export function isValidating(fields: Fields): boolean {
 export function confirms(notModified: Fields, stored: Fields): boolean {
   const named = fieldValue(notModified, "etag");
   if (named !== undefined) {
+    const own = fieldValue(stored, "etag") ?? "";
     const theirs = parseEntityTag(named);
-    const ours = parseEntityTag(fieldValue(stored, "etag") ?? "");
+    const ours = parseEntityTag(own);
+    if (theirs === undefined && ours === undefined) return named === own && isUnquotedTag(own);
     if (theirs === undefined || ours === undefined) return false;
     return theirs.weak ? weakMatch(theirs, ours) : strongMatch(theirs, ours) || (ours.weak && weakMatch(theirs, ours));
   }
@@ -64,6 +72,11 @@ export function updatedFields(
   // An Age is of the response that carried it: the stored one's is not that of a newer one without.
   const replaced = new Set([...taken.map(([name]) => name), "age"]);
   return [...withoutFields(stored, replaced), ...taken];
+}
+
+/** The fields with a Date: whoever gets the response later must be able to tell how old it is (RFC 9110 §6.6.1). */
+export function withDate(fields: Fields, received: number): Fields {
+  return hasField(fields, "date") ? fields : withField(fields, "date", formatHttpDate(received));
 }
 
 /**

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { startRedis, type RedisServer } from "../test/support/redis-server.js";
 import { core } from "./core/core.js";
 import { database } from "./database/database.js";
+import { http } from "./http/http.js";
 import { memory } from "./memory/memory.js";
 import { shared } from "./shared/shared.js";
 import type { CaseResult } from "./report.js";
@@ -11,7 +12,7 @@ import type { Suite } from "./suite.js";
 
 /* What run.ts runs, compiled: the list of a suite's cases, or one case, as JSON on stdout. */
 
-const SUITES: Readonly<Record<string, Suite>> = { core, database, memory, shared };
+const SUITES: Readonly<Record<string, Suite>> = { core, database, http, memory, shared };
 const FULL: Plan = { rounds: 31, slice: 8 };
 const QUICK: Plan = { rounds: 7, slice: 3 };
 

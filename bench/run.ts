@@ -18,7 +18,14 @@ import { reportOf, textOf, type CaseResult } from "./report.js";
 const USAGE = "usage: npm run bench -- <suite> [--json] [--quick] [--only case,case] [--prof folder]";
 
 /** What is run in a process of its own; the rest is imported by it. */
-const SCRIPTS = ["main.ts", "shared/lmdb-neighbour.ts", "memory/bytes-child.ts", "memory/sizing-child.ts"];
+const SCRIPTS = [
+  "main.ts",
+  "shared/lmdb-neighbour.ts",
+  "database/wrong-writer.ts",
+  "memory/bytes-child.ts",
+  "memory/sizing-child.ts",
+  "http/child.ts",
+];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 

@@ -1,0 +1,112 @@
+import type { Cache } from "../api.js";
+import { appRules, type AppCacheOptions } from "../http/app-rules.js";
+import { HttpEngine } from "../http/engine.js";
+import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
+import { hasField, withoutFields, type Fields } from "../http/fields.js";
+import { fieldsOf } from "../http/web-response.js";
+
+/** What this calls of a Hono context. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request };
+  res: Response;
+  readonly env: unknown;
+  /** Throws where the runtime has none. */
+  readonly executionCtx: unknown;
+}
+
+export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) => Promise<Response | void>;
+
+/** What this calls of a Hono application. */
+export interface HonoApp {
+  fetch(request: Request, env?: unknown, context?: never): Response | Promise<Response>;
+}
+
+/** Options of `honoCache`. */
+export interface HonoCacheOptions extends AppCacheOptions {
+  /** The application that is served, the outermost: it is asked for what is not stored. */
+  app: HonoApp;
+}
+
+const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+const BODILESS: ReadonlySet<number> = new Set([101, 204, 205, 304]);
+
+/**
+ * Hono middleware that answers from the cache: shared by default, see `AppCacheOptions`. It needs Node's modules and the Fetch
+ * API, on whatever runtime has both.
+ *
+ * What is not stored is asked of `app` by a request of its own: so one run answers all who ask for the same at the same time, and it
+ * goes on when the first of them has gone.
+ *
+ * @example
+ * app.use(honoCache(cache, { app, ttl: "1m" }));
+ *
+ * @throws CacheError `ERR_CACHE_OPTION`, naming the option, its rule and the value.
+ */
+export function honoCache(cache: Cache, options: HonoCacheOptions): HonoMiddleware {
+  const { app, ...rest } = options;
+  const rules = appRules(rest);
+  const engine = new HttpEngine(cache, rules.engine);
+  /** The requests that this middleware has made: they are the application's to answer. */
+  const own = new WeakSet<Request>();
+  return async (context, next) => {
+    const { raw } = context.req;
+    const parsed = new URL(raw.url);
+    const scheme = parsed.protocol === "https:" ? "https" : "http";
+    const url = rules.urlOf(scheme, parsed.host, `${parsed.pathname}${parsed.search}`);
+    if (own.has(raw) || url === undefined) return next();
+    const received = fieldsOf(raw.headers);
+    if (hasField(received, "upgrade")) return next();
+    const fields = rules.seen(received);
+    const asked = { method: raw.method, url, fields };
+    const mode = rules.modeOf(asked);
+    if (!SAFE.has(raw.method)) return change(engine, asked, context, next);
+    if (mode === "no-store") return next();
+    const send: Exchange["send"] = async (sent, signal) => {
+      const headers = new Headers();
+      for (const [name, value] of withCookies(sent, received)) headers.append(name, value);
+      const run = new Request(raw.url, { method: raw.method, headers, signal: signal ?? null });
+      own.add(run);
+      return rules.told(asked, answerOf(await app.fetch(run, context.env, executionContext(context))));
+    };
+    const answer = await engine.handle({ ...asked, mode, signal: raw.signal, send });
+    return responseOf(answer);
+  };
+}
+
+/** A request that changes something is run where it is, and answered when what it outdates is gone. */
+async function change(
+  engine: HttpEngine,
+  asked: Pick<Exchange, "method" | "url" | "fields">,
+  context: HonoContext,
+  next: () => Promise<void>,
+): Promise<void> {
+  await next();
+  const { status, statusText, headers } = context.res;
+  const send = async (): Promise<OriginAnswer> => ({ status, statusText, fields: fieldsOf(headers), body: null });
+  await engine.handle({ ...asked, mode: "default", signal: undefined, send });
+}
+
+function withCookies(sent: Fields, received: Fields): Fields {
+  const cookies = received.filter(([name]) => name === "cookie");
+  return cookies.length === 0 ? sent : [...withoutFields(sent, new Set(["cookie"])), ...cookies];
+}
+
+function executionContext(context: HonoContext): never {
+  try {
+    return context.executionCtx as never;
+  } catch {
+    // Hono throws where the runtime has none, as on Node.
+    return undefined as never;
+  }
+}
+
+function answerOf({ status, statusText, headers, body }: Response): OriginAnswer {
+  return { status, statusText, fields: fieldsOf(headers), body };
+}
+
+function responseOf({ status, statusText, fields, body }: Answer): Response {
+  const headers = new Headers();
+  for (const [name, value] of fields) headers.append(name, value);
+  if (body instanceof Uint8Array) headers.set("content-length", String(body.length));
+  return new Response(BODILESS.has(status) ? null : body, { status, statusText, headers });
+}

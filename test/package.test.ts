@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -33,6 +33,9 @@ const entries = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
   typeof target === "string" ? [] : [{ subpath, script: target.default, declaration: target.types }],
 );
 
+/** What parses structured fields, for all that is made of the HTTP cache. */
+const OF_HTTP = { script: ["structured-headers"], declaration: [] } as const;
+
 /** Packages that an entry point's script or declaration may import, beside Node's own modules and its own files. */
 const MAY_IMPORT: Readonly<
   Record<string, { readonly script: readonly string[]; readonly declaration: readonly string[] }>
@@ -40,20 +43,36 @@ const MAY_IMPORT: Readonly<
   // When a feed is made; a connection for replication is not something a pool has.
   "./postgres": { script: ["pg"], declaration: [] },
   // The types of the library that it is about; nobody uses it without that.
+  "./http": OF_HTTP,
+  "./fastify": OF_HTTP,
+  "./express": OF_HTTP,
+  "./hono": OF_HTTP,
+  "./gateway": OF_HTTP,
   "./kysely": { script: [], declaration: ["kysely"] },
   "./typeorm": { script: [], declaration: ["typeorm"] },
 };
 
-/** Adapters of tools that sit on a driver are made of the driver's. */
-const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+/** Entry points that are made of another's: adapters of tools that sit on a driver, faces of the HTTP cache. */
+const MADE_OF: Readonly<Record<string, readonly string[]>> = {
   "./kysely": ["dist/postgres/", "dist/orm/"],
   "./drizzle": ["dist/postgres/", "dist/orm/"],
   "./prisma": ["dist/postgres/", "dist/orm/"],
   "./typeorm": ["dist/postgres/", "dist/orm/"],
+  "./fastify": ["dist/http/", "dist/frameworks/"],
+  "./express": ["dist/http/", "dist/frameworks/"],
+  "./hono": ["dist/http/", "dist/frameworks/"],
+  "./undici": ["dist/http/", "dist/adapters/"],
+  "./keyv": ["dist/adapters/"],
+  "./gateway": ["dist/http/", "dist/lmdb/", "dist/redis/"],
+  "./prometheus": ["dist/telemetry/"],
+  "./opentelemetry": ["dist/telemetry/"],
 };
 
 /** What only the command line may import. */
-const CLI_MAY_IMPORT = ["commander", "picocolors"];
+const OF_CLI = ["commander", "picocolors"];
+
+/** Installed with the package. */
+const INSTALLED = [...OF_CLI, ...OF_HTTP.script];
 
 /** The package as it would be published, built here and now, so that a stale `dist` proves nothing. */
 let folder: string;
@@ -68,12 +87,16 @@ beforeAll(async () => {
     await copyFile(join(root, file), join(folder, file));
   }
   packed = await pack(folder);
+  for (const name of INSTALLED) {
+    await mkdir(dirname(join(folder, "node_modules", name)), { recursive: true });
+    await symlink(join(root, "node_modules", name), join(folder, "node_modules", name));
+  }
 }, BUILD_LIMIT_MS);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe.each(entries)("the entry point $subpath", ({ subpath, script, declaration }) => {
-  it("is built, and loads in a process that has no packages installed", async () => {
+  it("is built, and loads where only what it brings along is installed", async () => {
     expect(existsSync(join(folder, declaration))).toBe(true);
 
     const url = pathToFileURL(join(folder, script)).href;
@@ -95,7 +118,7 @@ describe.each(entries)("the entry point $subpath", ({ subpath, script, declarati
 
   it("reaches into no other entry point's folder", async () => {
     const { own } = await follow(join(folder, script));
-    const drivers = (DRIVERS[subpath] ?? []).map((driver) => join(folder, driver));
+    const drivers = (MADE_OF[subpath] ?? []).map((driver) => join(folder, driver));
     const foreignFolders = entries
       .filter((other) => other.subpath !== "." && other.subpath !== subpath)
       .map((other) => `${dirname(join(folder, other.script))}/`)
@@ -167,8 +190,8 @@ describe("the package", () => {
     expect(naming).toEqual([]);
   });
 
-  it("brings along what the command line needs, and no other dependency", () => {
-    expect(Object.keys(manifest.dependencies ?? {})).toEqual(CLI_MAY_IMPORT);
+  it("brings along what the command line and HTTP need, and no other dependency", () => {
+    expect(Object.keys(manifest.dependencies ?? {}).toSorted()).toEqual(INSTALLED.toSorted());
   });
 });
 
@@ -194,10 +217,10 @@ describe("the command line", () => {
     }
   });
 
-  it("imports nothing but its own files, Node and its two dependencies", async () => {
+  it("imports nothing but its own files, Node and the dependencies", async () => {
     const { foreign } = await follow(join(folder, program));
 
-    expect(foreign.filter((name) => !isBuiltin(name)).toSorted()).toEqual(CLI_MAY_IMPORT);
+    expect(foreign.filter((name) => !isBuiltin(name)).toSorted()).toEqual(INSTALLED.toSorted());
   });
 
   it.each(entries)("is nothing that $subpath reaches, nor are simulations", async ({ script }) => {

@@ -72,7 +72,7 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
   });
   const startWorker = async (): Promise<void> => {
     const shared = { kind: "redis", url: redis.url } as const;
-    const cache = { name: "soak", slot: "tiercache_soak", shared };
+    const cache = { name: "soak", slot: "tiercache_soak", shared, assets: undefined };
     const worker = await WorkerProcess.start({ databaseUrl: server.url, schema: undefined, cache });
     workers.push(worker);
     void worker.exited.then((how) => {

@@ -4,13 +4,14 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { buildDashboard } from "./build-dashboard.js";
 
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /**
  * Compiles `src` into `outDir`, which is emptied first so that nothing of a deleted source stays in the package. The
- * program among them may be executed.
+ * program among them may be executed. The dashboard's page is built beside what serves it.
  *
  * @throws Error with the compiler's output when it reports anything.
  */
@@ -32,6 +33,7 @@ export async function build(outDir: string): Promise<void> {
     throw new Error(`The compiler refused the sources:\n${stdout ?? ""}${stderr ?? ""}`, { cause });
   }
   await chmod(join(outDir, "cli", "main.js"), 0o755);
+  await buildDashboard(join(outDir, "admin", "assets"));
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -115,6 +115,29 @@ describe("the demo", () => {
     await expectNothingLeft(errors);
   }, 60_000);
 
+  it("serves the cache's page while it is used, with --dashboard, and ends with it", async () => {
+    const run = demo("--for 6s --json --issues 500 --connections 8 --dashboard");
+    const url = await new Promise<string>((resolve, reject) => {
+      const look = (): void => {
+        const [, address] = /Dashboard: (\S+)/.exec(run.errors()) ?? [];
+        if (address !== undefined) resolve(address);
+      };
+      run.child.stderr?.on("data", look);
+      void run.ended.then(({ errors }) => reject(new Error(`The demo ended without a dashboard: ${errors}`)));
+    });
+    const [base = "", token = ""] = url.split("#token=");
+    expect(await (await fetch(base)).text()).toContain('<div id="app">');
+    const overview = async (): Promise<{ total: { gets: number }; feed: unknown }> => {
+      const answer = await fetch(`${base}api/overview`, { headers: { authorization: `Bearer ${token}` } });
+      return (await answer.json()) as never;
+    };
+    await expect.poll(async () => (await overview()).total.gets, { timeout: 8_000 }).toBeGreaterThan(0);
+    expect((await overview()).feed).toBeDefined();
+    const { code, errors } = await run.ended;
+    expect([code, errors]).toEqual([0, expect.not.stringContaining("FAILED") as string]);
+    await expectNothingLeft(errors);
+  }, 60_000);
+
   it("uses the servers it is given, shares a host tier without a Redis, and drops its schema", async () => {
     const server = await startPostgres();
     try {

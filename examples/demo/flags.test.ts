@@ -13,6 +13,7 @@ describe("parseFlags", () => {
       connections: 32,
       issues: 50_000,
       trace: undefined,
+      dashboard: false,
       help: false,
     });
   });
@@ -32,9 +33,12 @@ describe("parseFlags", () => {
       connections: 8,
       issues: 2_000,
       trace: "keys.gz",
+      dashboard: false,
       help: false,
     });
     expect(parseFlags(["-h"]).help).toBe(true);
+    expect(parseFlags(["--dashboard"]).dashboard).toBe(true);
+    expect(() => parseFlags(["--dashboard", "--no-cache"])).toThrow(UsageError);
   });
 
   it.each([

@@ -15,6 +15,8 @@ export interface Flags {
   readonly connections: number;
   readonly issues: number;
   readonly trace: string | undefined;
+  /** Whether the cache's page is served while the load lasts. */
+  readonly dashboard: boolean;
   readonly help: boolean;
 }
 
@@ -39,6 +41,7 @@ first without the cache, then with it. Everything it started and wrote is gone a
   --issues 50000      issues in the tracker (100 to 2000000)
   --seed 1            same seed, same rows and same requests
   --no-cache          only the phase without the cache
+  --dashboard         serve the cache's page while it is used, and print its address; with --for 10m there is time to look
   --json              one JSON document on stdout instead of the table
   --help              this text
 
@@ -60,8 +63,12 @@ export function parseFlags(args: readonly string[]): Flags {
     connections: parseInteger("connections", values.connections, 1, 1_000),
     issues: parseInteger("issues", values.issues, 100, 2_000_000),
     trace: values.trace,
+    dashboard: values.dashboard === true,
     help: values.help === true,
   };
+  if (flags.dashboard && !flags.cache) {
+    throw new UsageError("Expected --dashboard to come without --no-cache: it shows the cache");
+  }
   if (flags.writes + flags.outOfBand > 1) {
     throw new UsageError("Expected --writes and --out-of-band to be at most 100% together");
   }
@@ -78,6 +85,7 @@ interface RawFlags {
   connections: string;
   issues: string;
   trace?: string | undefined;
+  dashboard?: boolean | undefined;
   help?: boolean | undefined;
 }
 
@@ -95,6 +103,7 @@ function parsed(args: readonly string[]): { values: RawFlags } {
         connections: { type: "string", default: "32" },
         issues: { type: "string", default: "50000" },
         trace: { type: "string" },
+        dashboard: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
       strict: true,

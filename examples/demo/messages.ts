@@ -15,6 +15,8 @@ export interface WorkerSettings {
         /** The feed's, for both workers. */
         readonly slot: string;
         readonly shared: SharedPlace | undefined;
+        /** The dashboard's files, where the cache is to be looked at. */
+        readonly assets: string | undefined;
       }
     | undefined;
 }
@@ -44,7 +46,7 @@ export interface WorkerCounters {
 export type FeedRole = "leader" | "standby";
 
 export type FromWorker =
-  | { readonly type: "ready"; readonly port: number }
+  | { readonly type: "ready"; readonly port: number; readonly dashboard: string | undefined }
   | {
       readonly type: "counters";
       readonly counters: WorkerCounters;

@@ -1,3 +1,4 @@
+import { dashboardAssets } from "../../scripts/build-dashboard.js";
 import type { Database } from "../tracker/database.js";
 import { createDataset } from "../tracker/dataset.js";
 import { openDatabase } from "../tracker/database.js";
@@ -138,7 +139,8 @@ class Demo {
 
   async #startWorkers(cached: boolean): Promise<void> {
     const { databaseUrl, schema, cacheName, slot, shared } = this.#servers;
-    const cache = cached ? { name: cacheName, slot, shared } : undefined;
+    const assets = this.#options.flags.dashboard ? await dashboardAssets() : undefined;
+    const cache = cached ? { name: cacheName, slot, shared, assets } : undefined;
     const starting = Array.from({ length: this.#workerCount() }, async () => {
       const worker = await WorkerProcess.start({ databaseUrl, schema, cache });
       this.#workers.push(worker);
@@ -150,6 +152,8 @@ class Demo {
     });
     this.#starting = Promise.allSettled(starting);
     await Promise.all(starting);
+    const [dashboard] = this.#workers.flatMap((worker) => worker.dashboard ?? []);
+    if (dashboard !== undefined) this.#options.view.say(`Dashboard: ${dashboard}`);
   }
 
   /** Without a shared tier nothing would tell a second worker of the first one's writes. */

@@ -14,9 +14,13 @@ const START_TIMEOUT = 30_000;
 const REPORT_TIMEOUT = 5_000;
 const STOP_TIMEOUT = 3_000;
 
+type Ready = Extract<FromWorker, { readonly type: "ready" }>;
+
 /** The driver's end of one worker. */
 export class WorkerProcess {
   readonly port: number;
+  /** Where its cache is looked at. */
+  readonly dashboard: string | undefined;
   /** Resolves with how it ended, whoever ended it. */
   readonly exited: Promise<string>;
   /** As it last reported. */
@@ -30,10 +34,11 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   #onFinal: ((counters: WorkerCounters) => void) | undefined;
 
-  private constructor(child: ChildProcess, exited: Promise<string>, port: number) {
+  private constructor(child: ChildProcess, exited: Promise<string>, ready: Ready) {
     this.#child = child;
     this.exited = exited;
-    this.port = port;
+    this.port = ready.port;
+    this.dashboard = ready.dashboard;
     child.on("message", (message: FromWorker) => this.#onMessage(message));
   }
 
@@ -49,7 +54,7 @@ export class WorkerProcess {
       child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${String(code)}` : `signal ${signal}`));
     });
     try {
-      return new WorkerProcess(child, exited, await portOf(child, exited, settings));
+      return new WorkerProcess(child, exited, await readyOf(child, exited, settings));
     } catch (error) {
       child.kill("SIGKILL");
       throw error;
@@ -105,13 +110,13 @@ export class WorkerProcess {
   }
 }
 
-async function portOf(child: ChildProcess, exited: Promise<string>, settings: WorkerSettings): Promise<number> {
+async function readyOf(child: ChildProcess, exited: Promise<string>, settings: WorkerSettings): Promise<Ready> {
   const start: ToWorker = { type: "start", settings };
   child.send(start, () => undefined);
-  const answer = new Promise<number>((resolve, reject) => {
+  const answer = new Promise<Ready>((resolve, reject) => {
     child.once("message", (message: FromWorker) => {
       if (message.type === "ready") {
-        resolve(message.port);
+        resolve(message);
       } else {
         reject(new Error(`A worker did not start: ${message.type === "error" ? message.message : message.type}`));
       }

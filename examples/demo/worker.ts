@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import type { TierFactory } from "../../src/index.js";
+import type { Cache, TierFactory } from "../../src/index.js";
 import { createApi } from "../tracker/api.js";
 import type { CachedTracker } from "../tracker/cached.js";
 import { openDatabase, type Database } from "../tracker/database.js";
@@ -69,14 +69,15 @@ async function start(settings: WorkerSettings): Promise<void> {
     api.once("error", reject);
     api.listen(0, "127.0.0.1", resolve);
   });
+  const dashboard = await cached?.openDashboard();
   setInterval(report, REPORT_EVERY, false).unref();
-  send({ type: "ready", port: (api.address() as AddressInfo).port });
+  send({ type: "ready", port: (api.address() as AddressInfo).port, dashboard });
 }
 
 async function openCache(
   database: Database,
-  { name, slot, shared }: NonNullable<WorkerSettings["cache"]>,
-): Promise<CachedTracker & { closeTier?: () => void }> {
+  { name, slot, shared, assets }: NonNullable<WorkerSettings["cache"]>,
+): Promise<CachedTracker & { closeTier: () => void; openDashboard: () => Promise<string | undefined> }> {
   // Only here: a worker without a cache pays nothing for it.
   const { openCachedTracker } = await import("../tracker/cached.js");
   const { tiers, close: closeTier } = await openTier(shared);
@@ -87,7 +88,19 @@ async function openCache(
     const problem = (await cached.feed?.status())?.problem;
     throw new Error(`The feed of changes did not begin: ${problem ?? describe(error)}`, { cause: error });
   }
-  return { ...cached, closeTier };
+  return {
+    ...cached,
+    closeTier,
+    openDashboard: async () => (assets === undefined ? undefined : openDashboard(cached.cache, assets)),
+  };
+}
+
+/** Both workers can be looked at, and each shows the other, too. */
+async function openDashboard(cache: Cache, assets: string): Promise<string> {
+  const { createAdmin } = await import("../../src/admin/index.js");
+  const admin = createAdmin(cache, { environment: "demo", assets, name: `worker ${process.pid}` });
+  const { url } = await admin.listen();
+  return url;
 }
 
 async function openTier(
@@ -112,11 +125,11 @@ async function openTier(
 
 /** The cache before the connections that it uses. */
 async function close(
-  cached: (CachedTracker & { closeTier?: () => void }) | undefined,
+  cached: (CachedTracker & { closeTier: () => void }) | undefined,
   database: Database,
 ): Promise<void> {
   await Promise.allSettled([cached?.close()]);
-  cached?.closeTier?.();
+  cached?.closeTier();
   await Promise.allSettled([database.close()]);
 }
 

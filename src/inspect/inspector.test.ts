@@ -19,6 +19,7 @@ async function filled(cache: Cache): Promise<void> {
   for (let id = 0; id < 4; id += 1) await contact.in(id < 2 ? "acme" : "apex").set(id, { id });
   await cache.set("page:1", "x".repeat(500), { tags: ["pages"], ttl: "4m" });
   await cache.set(["page", "1", "more"], 1, { ttl: "2h" });
+  await cache.set("page:12", 1, { ttl: "2h" });
   await cache.namespace("inner").set("page:1", 1);
 }
 
@@ -27,7 +28,7 @@ describe("a census of memory", () => {
     const { cache } = start({ ttl: "2h" });
     await filled(cache);
     const census = await cache.inspect().memory({ ...ALL, marks: [{ kind: "all" }] });
-    expect(census).toMatchObject({ entries: 7, examined: 7, complete: true });
+    expect(census).toMatchObject({ entries: 8, examined: 8, complete: true });
     const contact = census?.entities.find(({ entity }) => entity === "contact");
     const raw = census?.entities.find(({ entity }) => entity === "");
     expect(contact?.entries).toBe(4);
@@ -82,6 +83,7 @@ const TARGETS: readonly InvalidationTarget[] = [
   { tag: "team:1", scope: "acme" },
   { tags: ["pages", "other"], match: "all" },
   { prefix: "page" },
+  { prefix: "page:1" },
   { prefix: "page:1:" },
   { prefix: "acme:contact:" },
   { pattern: "*:contact:*" },

@@ -55,7 +55,8 @@ export class Counters {
     const digit = `${Math.floor(status / 100)}xx`;
     if (status > 0) this.#statuses.set(digit, (this.#statuses.get(digit) ?? 0) + 1);
     // The last member is this cache's own (RFC 9211 §2).
-    const own = (fieldValue(fields, "cache-status") ?? "").split(",").at(-1) ?? "";
+    const said = fieldValue(fields, "cache-status") ?? "";
+    const own = said.slice(said.lastIndexOf(",") + 1);
     if (/;\s*hit(?:;|$)/.test(own)) this.#hits += 1;
     if (/;\s*collapsed(?:;|$)/.test(own)) this.#collapsed += 1;
   }

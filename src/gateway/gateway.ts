@@ -19,6 +19,7 @@ import { Counters, type GatewayCounts } from "./counters.js";
 import { Listener, type Certificate } from "./listener.js";
 import { Origin, type OriginStats } from "./origin.js";
 import { Passage } from "./passage.js";
+import { KnownTargets } from "./request.js";
 import { resolveConfig, type ResolvedConfig, type ResolvedListen } from "./resolve-config.js";
 import { TARGETS } from "./ttl.js";
 import { openCache, type OwnCache } from "./tiers.js";
@@ -90,6 +91,7 @@ export function createGateway(config: GatewayConfig, options: GatewayOptions = {
 interface Generation {
   readonly config: ResolvedConfig;
   readonly origins: ReadonlyMap<string, Origin>;
+  readonly targets: KnownTargets;
 }
 
 interface Running {
@@ -124,7 +126,7 @@ class GatewayProcess implements Gateway {
     this.#makePool = loadUndici();
     const resolved = resolveConfig(config);
     this.#via = options.via ?? `${resolved.name}-${randomBytes(4).toString("hex")}`;
-    this.#current = { config: resolved, origins: new Map() };
+    this.#current = { config: resolved, origins: new Map(), targets: new KnownTargets() };
   }
 
   get cache(): Cache | undefined {
@@ -151,7 +153,7 @@ class GatewayProcess implements Gateway {
     const listener = new Listener(config.listen, config.limits, certificate, handlers, this.#clock);
     const admin = config.admin === undefined ? undefined : new AdminServer(config.admin, this.#operations());
     for (const [prefix, handler] of this.#mounts) admin?.mount(prefix, handler);
-    this.#current = { config, origins };
+    this.#current = { config, origins, targets: new KnownTargets() };
     this.#running = { own, cache, engine, listener, admin };
     try {
       const adminPort = (await admin?.open())?.port;
@@ -195,7 +197,7 @@ class GatewayProcess implements Gateway {
     const before = this.#current;
     // From here on nothing is awaited: a request has all of one configuration or all of the other.
     this.#given = config;
-    this.#current = { config: resolved, origins };
+    this.#current = { config: resolved, origins, targets: new KnownTargets() };
     if (certificate !== undefined) running.listener.setCertificate(certificate);
     running.listener.setLimits(resolved.limits);
     for (const [name, origin] of before.origins) if (origins.get(name) !== origin) this.#leave(origin);
@@ -296,12 +298,13 @@ class GatewayProcess implements Gateway {
   }
 
   #passage(incoming: NodeRequest): Passage {
-    const { config, origins } = this.#current;
+    const { config, origins, targets } = this.#current;
     const { engine } = this.#running as Running;
     this.#counters.began();
     const began = this.#clock.now();
     return new Passage(incoming, {
       config,
+      targets,
       origins,
       engine,
       via: this.#via,

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../clock.js";
 import type { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
-import { fieldLines, fieldValue, type Fields } from "../http/fields.js";
+import { fieldValue, type Fields } from "../http/fields.js";
 import { answerNode, type NodeOutcome, type NodeRequest, type NodeResponse } from "../http/node/answer.js";
 import type { Hearing } from "./ask.js";
 import { failureAnswer, OriginError, refusalAnswer } from "./failure.js";
@@ -12,15 +12,17 @@ import type { Origin } from "./origin.js";
 import type { OriginRequest } from "./origin-server.js";
 import { plainAddress } from "./addresses.js";
 import { changedFields, forwardedFields, isLoop } from "./request-fields.js";
-import { isRead, see, type Refusal, type SeenRequest } from "./request.js";
+import { passInterim } from "./interim.js";
+import { isRead, see, type KnownTargets, type Refusal, type SeenRequest } from "./request.js";
 import type { ResolvedConfig } from "./resolve-config.js";
-import { ruledFields, withoutRule } from "./ttl.js";
+import { RULE_FIELD, ruledFields } from "./ttl.js";
 import { isWebSocket, join, responseOn, upgradeRefusal } from "./upgrade.js";
 import { Upload } from "./upload.js";
 
 /** What a request is answered by. */
 export interface PassageSettings {
   readonly config: ResolvedConfig;
+  readonly targets: KnownTargets;
   readonly origins: ReadonlyMap<string, Origin>;
   readonly engine: HttpEngine;
   /** This gateway in Via. */
@@ -50,8 +52,8 @@ export class Passage {
 
   /** Never rejects. */
   async answer(outgoing: NodeResponse, expectsContinue: boolean): Promise<void> {
-    const { config, via, isLast, ended } = this.#settings;
-    const seen = see(this.#incoming, config);
+    const { config, targets, via, isLast, ended } = this.#settings;
+    const seen = see(this.#incoming, config, targets);
     if (isLast() && "shouldKeepAlive" in outgoing) outgoing.shouldKeepAlive = false;
     if ("why" in seen) return this.#refuse(outgoing, undefined, seen);
     if (isLoop(seen.fields, via)) return this.#refuse(outgoing, seen, { status: 502, why: "loop" });
@@ -62,10 +64,10 @@ export class Passage {
 
   /** A request for another protocol. Never rejects. */
   async upgrade(incoming: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
-    const { config, via } = this.#settings;
+    const { config, targets, via } = this.#settings;
     // One that goes away tells it by its end.
     socket.on("error", () => socket.destroy());
-    const seen = see(incoming, config);
+    const seen = see(incoming, config, targets);
     if ("why" in seen) return this.#refuse(responseOn(incoming, socket), undefined, seen);
     const refusal =
       upgradeRefusal(incoming, seen.fields) ?? (isLoop(seen.fields, via) ? { status: 502, why: "loop" } : undefined);
@@ -132,7 +134,8 @@ export class Passage {
       fields: seen.fields,
       mode,
       send,
-      amend: (answer) => hideRule(this.#beforeHead(outgoing, answer)),
+      hidden: RULE_FIELD,
+      amend: (answer) => this.#beforeHead(outgoing, answer),
       failed: (error) => this.#beforeHead(outgoing, failureAnswer(config.name, error)),
       stallTimeout: config.limits.stallTimeout,
       clock,
@@ -152,7 +155,7 @@ export class Passage {
       const body = seen.hasBody ? new Upload(this.#incoming, config.limits, clock) : null;
       this.#upload = body;
       if (body !== null && expectsContinue && !outgoing.headersSent) outgoing.writeContinue();
-      const hearing: Hearing = { signal, informed: (status, hints) => passHints(outgoing, status, hints) };
+      const hearing: Hearing = { signal, informed: (status, hints) => passInterim(outgoing, status, hints) };
       const {
         status,
         statusText,
@@ -194,21 +197,4 @@ const TAKE_BODIES: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY
 /** What goes past the cache: by its route, with a secret in its URL, and a read with a body, which is no part of the key. */
 function modeOf({ route, isSensitive, method, hasBody }: SeenRequest): Exchange["mode"] {
   return !route.cache || isSensitive || (isRead(method) && hasBody) ? "no-store" : "default";
-}
-
-function hideRule(answer: Answer): Answer {
-  const fields = withoutRule(answer.fields);
-  return fields === answer.fields ? answer : { ...answer, fields };
-}
-
-/** Early hints (RFC 8297) for a client that still waits for its head. */
-function passHints(outgoing: NodeResponse, status: number, fields: Fields): void {
-  if (status !== 103 || outgoing.headersSent || outgoing.destroyed || outgoing.req.httpVersion === "1.0") return;
-  const link = fieldLines(fields, "link");
-  if (link.length === 0) return;
-  try {
-    outgoing.writeEarlyHints({ link });
-  } catch {
-    // Node does not write links of every form, and hints may be left out.
-  }
 }

@@ -32,34 +32,54 @@ export interface SeenRequest {
   readonly isTrusted: boolean;
 }
 
+/** What a request's URL alone says. */
+type Target = Pick<SeenRequest, "url" | "keyUrl" | "route" | "isSensitive">;
+
+/** Targets that are kept, and the longest of them. */
+const MOST_TARGETS = 1_000;
+const LONGEST_TARGET = 1_000;
+
+/** Targets of one configuration that were met before: to parse one is a good part of a hit. */
+export class KnownTargets {
+  readonly #targets = new Map<string, Target>();
+
+  /** @param text an absolute URL whose path has not been looked at yet. */
+  of(text: string, config: ResolvedConfig): Target | Refusal {
+    const before = this.#targets.get(text);
+    if (before !== undefined) return before;
+    const target = targetOf(text, text.indexOf("/", text.indexOf("//") + 2), config);
+    if ("why" in target || text.length > LONGEST_TARGET) return target;
+    if (this.#targets.size >= MOST_TARGETS) this.#targets.clear();
+    this.#targets.set(text, target);
+    return target;
+  }
+}
+
 const AUTHORITY = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
 /** Methods that the key's GET and HEAD are not: a body of theirs means nothing to most servers. */
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /** Looks a request over: what is ambiguous or too much is refused. */
-export function see(incoming: NodeRequest, config: ResolvedConfig): SeenRequest | Refusal {
+export function see(
+  incoming: NodeRequest,
+  config: ResolvedConfig,
+  known: KnownTargets = new KnownTargets(),
+): SeenRequest | Refusal {
   const method = incoming.method ?? "GET";
   const fields = nodeFields(incoming);
   const refusal = refusalOf(incoming, method, fields, config);
   if (refusal !== undefined) return refusal;
   const address = plainAddress(incoming.socket.remoteAddress ?? "");
   const isTrusted = config.isTrusted(address);
-  const url = effectiveUrl(incoming, fields, isTrusted);
-  if (!(url instanceof URL)) return url;
-  if (config.hosts !== undefined && !config.hosts.some((pattern) => matchesHost(pattern, url.hostname))) {
-    return { status: 421, why: "a host that is not served" };
-  }
-  const route = routeFor(config.routes, url.hostname, url.pathname);
-  // The last route matches all; a configuration without `default` has origins for some only.
-  if (route === undefined || !config.origins.has(route.origin)) return { status: 404, why: "no route" };
+  const text = effectiveUrl(incoming, fields, isTrusted);
+  if (typeof text !== "string") return text;
+  const target = known.of(text, config);
+  if ("why" in target) return target;
   return {
     method,
-    url,
-    keyUrl: keyUrlOf(url, route),
+    ...target,
     fields,
-    route,
     hasBody: hasBody(incoming),
-    isSensitive: hasSecret(url, config.sensitiveQuery),
     client: isTrusted ? clientOf(fields, address, config.isTrusted) : address,
     isTrusted,
   };
@@ -93,8 +113,8 @@ function framingRefusal(incoming: NodeRequest, method: string, fields: Fields): 
   return READS.has(method) ? { status: 400, why: "a body without a length" } : undefined;
 }
 
-/** The URL that is asked for (RFC 9110 §7.1): the target's own authority counts before Host. */
-function effectiveUrl(incoming: NodeRequest, fields: Fields, isTrusted: boolean): URL | Refusal {
+/** The URL that is asked for, as it is written (RFC 9110 §7.1): the target's own authority counts before Host. */
+function effectiveUrl(incoming: NodeRequest, fields: Fields, isTrusted: boolean): string | Refusal {
   const target = incoming.url ?? "";
   const hosts = fieldLines(fields, "host");
   if (hosts.length > 1) return { status: 400, why: "more than one Host" };
@@ -108,13 +128,24 @@ function effectiveUrl(incoming: NodeRequest, fields: Fields, isTrusted: boolean)
   const scheme = schemeOf(incoming, fields, isTrusted);
   // A client's word for it would be the origin's, in X-Forwarded-Proto (RFC 9110 §7.4).
   if (absolute !== null && absolute[1]?.toLowerCase() !== scheme) return { status: 421, why: "scheme" };
-  const text = `${scheme}://${authority}${normalEscapes(path.startsWith("/") ? path : `/${path}`)}`;
+  return `${scheme}://${authority}${path.startsWith("/") ? path : `/${path}`}`;
+}
+
+function targetOf(text: string, path: number, config: ResolvedConfig): Target | Refusal {
+  let url: URL;
   // Dots are resolved here, and nowhere else: this is the path that is matched, keyed and forwarded.
   try {
-    return new URL(text);
+    url = new URL(`${text.slice(0, path)}${normalEscapes(text.slice(path))}`);
   } catch {
     return { status: 400, why: "target" };
   }
+  if (config.hosts !== undefined && !config.hosts.some((pattern) => matchesHost(pattern, url.hostname))) {
+    return { status: 421, why: "a host that is not served" };
+  }
+  const route = routeFor(config.routes, url.hostname, url.pathname);
+  // The last route matches all; a configuration without `default` has origins for some only.
+  if (route === undefined || !config.origins.has(route.origin)) return { status: 404, why: "no route" };
+  return { url, keyUrl: keyUrlOf(url, route), route, isSensitive: hasSecret(url, config.sensitiveQuery) };
 }
 
 function schemeOf(incoming: NodeRequest, fields: Fields, isTrusted: boolean): string {

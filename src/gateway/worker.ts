@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
 
+import type { Cache } from "../api.js";
 import type { PurgeTarget } from "../http/purge.js";
 import type { AccessEntry } from "./access-log.js";
 import type { GatewayConfig } from "./config.js";
@@ -26,11 +27,13 @@ export function isWorker(): boolean {
  * Answers clients on the port that the supervisor holds, until it is told to stop or the supervisor is gone.
  *
  * @param via the gateway in Via; the same for all workers.
+ * @param attend is told of its cache once it listens, and closed before that is.
  */
 export async function serveAsWorker(
   load: () => Promise<GatewayConfig>,
   log: (entry: AccessEntry) => void,
   via: string | undefined,
+  attend: (cache: Cache) => { close(): Promise<void> },
 ): Promise<void> {
   let gateway: Gateway;
   try {
@@ -45,6 +48,7 @@ export async function serveAsWorker(
     cluster.worker?.disconnect();
     return;
   }
+  const attending = gateway.cache === undefined ? undefined : attend(gateway.cache);
   await new Promise<void>((resolve) => {
     const stop = (): void => resolve();
     // A terminal's Ctrl-C reaches all of them; who ends when is for the supervisor to say.
@@ -53,6 +57,7 @@ export async function serveAsWorker(
     process.once("disconnect", stop);
     process.on("message", (message) => void answer(gateway, message as WorkerRequest, stop));
   });
+  await attending?.close();
   await gateway.stop();
   if (process.connected) process.disconnect();
 }

@@ -170,6 +170,13 @@ describe("the program", { timeout: 120_000 }, () => {
     const workers = await stats();
     expect(workers.map(({ requests }) => requests > 0)).toEqual([true, true]);
     expect(asked()).toBe(1);
+    expect((await ask(adminPort, "/dashboard/api/overview")).status).toBe(401);
+    await until("the dashboard to tell of both workers", async () => {
+      const overview = await ask(adminPort, "/dashboard/api/overview", {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return workers.every(({ pid }) => overview.text.includes(`"worker ${pid}"`));
+    });
     const purged = await ask(adminPort, "/purge", {
       method: "POST",
       headers: { authorization: `Bearer ${token}` },

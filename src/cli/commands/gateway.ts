@@ -9,9 +9,13 @@ import type { AccessEntry } from "../../gateway/access-log.js";
 import type { GatewayConfig } from "../../gateway/config.js";
 import { createGateway } from "../../gateway/gateway.js";
 import { loadConfig } from "../../gateway/load-config.js";
-import { superviseGateway, type WorkerEvent } from "../../gateway/supervisor.js";
+import { resolveConfig } from "../../gateway/resolve-config.js";
+import { superviseGateway, type GatewaySupervisor, type WorkerEvent } from "../../gateway/supervisor.js";
+import { openCache } from "../../gateway/tiers.js";
 import { isWorker, serveAsWorker } from "../../gateway/worker.js";
+import { systemClock } from "../../clock.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
+import { mountDashboard, reportToDashboard, type GatewayDashboard } from "../gateway-dashboard.js";
 import { count } from "../option-values.js";
 import type { Terminal } from "../terminal.js";
 
@@ -71,14 +75,18 @@ async function run(flags: GatewayFlags, terminal: Terminal): Promise<ExitCode> {
   const load = (): Promise<GatewayConfig> => configOf(flags);
   const log = logTo(terminal);
   if (isWorker()) {
-    await serveAsWorker(load, log, process.env[VIA]);
+    await serveAsWorker(load, log, process.env[VIA], reportToDashboard);
     return EXIT.ok;
   }
   if (flags.workers > 1) return runWorkers(flags, load, terminal);
-  const gateway = createGateway(await load(), { load, log });
+  const config = await load();
+  const gateway = createGateway(config, { load, log });
   const { url, adminPort } = await gateway.start();
-  greet(flags, terminal, url, adminPort);
-  await untilStopped(gateway, flags, terminal);
+  const { cache } = gateway;
+  const dashboard =
+    adminPort === undefined || cache === undefined ? undefined : mountDashboard(gateway, cache, config, adminPort);
+  greet(flags, terminal, url, adminPort, dashboard);
+  await untilStopped(gateway, flags, terminal, dashboard);
   return EXIT.ok;
 }
 
@@ -96,12 +104,33 @@ async function runWorkers(
       environment: (via) => ({ [VIA]: via, ...(folder === undefined ? {} : { [FOLDER]: folder }) }),
       onEvent: (event) => flags.quiet !== true && terminal.note(eventText(event)),
     });
-    greet(flags, terminal, supervisor.url, supervisor.adminPort);
-    await untilStopped(supervisor, flags, terminal);
+    const dashboard = await dashboardOf(supervisor, config, folder);
+    greet(flags, terminal, supervisor.url, supervisor.adminPort, dashboard);
+    await untilStopped(supervisor, flags, terminal, dashboard);
   } finally {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
   return EXIT.ok;
+}
+
+/** The page of several workers, from what they share: a cache of its own on the same tier hears what they report. */
+async function dashboardOf(
+  supervisor: GatewaySupervisor,
+  config: GatewayConfig,
+  folder: string | undefined,
+): Promise<GatewayDashboard | undefined> {
+  const { adminPort } = supervisor;
+  if (adminPort === undefined) return undefined;
+  const shared = folder === undefined ? config : { ...config, cache: { ...config.cache, folder } };
+  const own = await openCache(resolveConfig(shared).cache, systemClock);
+  const { link, close } = mountDashboard(supervisor, own.cache, config, adminPort);
+  return {
+    link,
+    async close() {
+      await close();
+      await own.close();
+    },
+  };
 }
 
 /** What the workers share when nothing else is said: a folder for as long as they run. */
@@ -120,6 +149,7 @@ async function untilStopped(
   running: { reload(): Promise<void>; stop(): Promise<void> },
   flags: GatewayFlags,
   terminal: Terminal,
+  dashboard: GatewayDashboard | undefined,
 ): Promise<void> {
   const reload = (): void => {
     running.reload().then(
@@ -132,6 +162,7 @@ async function untilStopped(
     process.once("SIGTERM", () => resolve());
     process.once("SIGINT", () => resolve());
   });
+  await dashboard?.close();
   await running.stop();
   process.off("SIGHUP", reload);
 }
@@ -162,9 +193,16 @@ function isShared({ cache }: GatewayConfig): boolean {
   return cache?.folder !== undefined || cache?.redis !== undefined;
 }
 
-function greet(flags: GatewayFlags, terminal: Terminal, url: string, adminPort: number | undefined): void {
+function greet(
+  flags: GatewayFlags,
+  terminal: Terminal,
+  url: string,
+  adminPort: number | undefined,
+  dashboard: GatewayDashboard | undefined,
+): void {
   if (flags.quiet === true) return;
   terminal.note(`listening on ${url}${adminPort === undefined ? "" : `, admin on port ${adminPort}`}`);
+  if (dashboard !== undefined) terminal.note(`dashboard: ${dashboard.link}`);
 }
 
 /** Lines go out together, once a turn of the event loop. */

@@ -81,7 +81,7 @@ let packed: Packed;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "tiercache-package-"));
   await build(join(folder, "dist"));
-  for (const file of ["package.json", "README.md", "CHANGELOG.md", "LICENSE"].filter((name) =>
+  for (const file of ["package.json", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"].filter((name) =>
     existsSync(join(root, name)),
   )) {
     await copyFile(join(root, file), join(folder, file));
@@ -152,7 +152,7 @@ describe("the host tier", () => {
 });
 
 describe("the package", () => {
-  it("ships dist, its manifest, the readme, the changelog and the licence, and nothing else", async () => {
+  it("ships dist, its manifest, the readme, the changelog, the licence and how to report a hole, and nothing else", async () => {
     // Packed where everything lies that must not be shipped.
     const { files } = await pack(root);
 
@@ -161,7 +161,7 @@ describe("the package", () => {
         .map((file) => file.path)
         .filter((path) => !path.startsWith("dist/"))
         .toSorted(),
-    ).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
+    ).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "package.json"]);
   });
 
   it("ships scripts and declarations only, and the page of the dashboard", () => {

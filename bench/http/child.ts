@@ -47,18 +47,18 @@ const SERVERS: Readonly<Record<string, () => Promise<number>>> = {
     const app = express();
     app.use(expressCache(cache()));
     app.get(PATH, answer);
-    return listening(app);
+    return listening((incoming, outgoing) => void app(incoming, outgoing));
   },
   "tiercache on Hono": () => {
     const app = new Hono();
     app.use(honoCache(cache(), { app }));
     app.get(PATH, (context) => context.body(new Uint8Array(BODY), 200, { ...HEADERS }));
-    return listening(getRequestListener(app.fetch));
+    return listening(honoListener(app));
   },
   "bare Hono": () => {
     const app = new Hono();
     app.get(PATH, (context) => context.body(new Uint8Array(BODY), 200, { ...HEADERS }));
-    return listening(getRequestListener(app.fetch));
+    return listening(honoListener(app));
   },
   "undici's interceptor": () => {
     const dispatcher = new Agent().compose(interceptors.cache());
@@ -71,6 +71,11 @@ const SERVERS: Readonly<Record<string, () => Promise<number>>> = {
     });
   },
 };
+
+function honoListener(app: Hono): RequestListener {
+  const listener = getRequestListener(app.fetch);
+  return (incoming, outgoing) => void listener(incoming, outgoing);
+}
 
 function answer(...[, outgoing]: Parameters<RequestListener>): void {
   outgoing.writeHead(200, HEADERS);
@@ -97,9 +102,7 @@ function cache(isolation?: "none"): Cache {
 
 function listening(listener: RequestListener): Promise<number> {
   const server = createServer(listener);
-  return new Promise((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)),
-  );
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)));
 }
 
 const open = SERVERS[kind];

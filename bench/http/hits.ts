@@ -5,13 +5,24 @@ import { PATH } from "./document.js";
 import { drive } from "./load.js";
 import { cpuMicros, startNginx, startNode, startVarnish, type Served } from "./servers.js";
 
-const NODE = ["tiercache", "tiercache, isolation none", "bare", "prebuilt", "undici's interceptor"];
+const NODE = [
+  "tiercache",
+  "tiercache, isolation none",
+  "tiercache gateway",
+  "bare",
+  "prebuilt",
+  "tiercache on Express",
+  "tiercache on Fastify",
+  "bare Fastify",
+  "tiercache on Hono",
+  "bare Hono",
+  "undici's interceptor",
+];
 
 /** Requests of a hit per CPU second of the server's processes, all servers by turns. */
 export async function hits({ quick }: Setting): Promise<readonly CaseResult[]> {
-  // The clock of CPU time has ticks of 10 ms: a slice of so many requests is some 50 of them.
-  const requests = quick ? 6_000 : 20_000;
-  const rounds = quick ? 3 : 9;
+  const requests = quick ? 2_500 : 5_000;
+  const rounds = quick ? 7 : 21;
   const origin = await startNode("bare", 0);
   const servers: Served[] = [];
   try {

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { freePort } from "../../scripts/servers/port.js";
 import { ServerProcess } from "../../scripts/servers/server-process.js";
+import { isExecutable } from "../../scripts/servers/is-executable.js";
 
 /** A server under measurement. */
 export interface Served {
@@ -104,33 +105,25 @@ function installed(name: string): string | undefined {
   return path;
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Clock ticks of a second, in which Linux counts CPU time for everybody. */
-const TICKS = 100;
-
-/** CPU time of a process and all that it has started, user and system; microseconds. */
+/** CPU time of a process and all that it has started, user and system, of all threads that are there; microseconds. */
 export function cpuMicros(pid: number): number {
   return descendants(pid).reduce((sum, one) => sum + ownMicros(one), 0);
 }
 
 function ownMicros(pid: number): number {
-  // The name, in brackets, may hold blanks; user and system are the 14th and 15th field.
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1e6;
+  // The scheduler counts in nanoseconds, `stat` in ticks of 10 ms.
+  return threadsOf(pid).reduce((sum, thread) => {
+    const [time] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "latin1").split(" ");
+    return sum + Number(time) / 1_000;
+  }, 0);
+}
+
+function threadsOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/task`);
 }
 
 function descendants(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+  const children = threadsOf(pid).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, "latin1")
       .split(" ")
       .filter((one) => one !== "")

@@ -10,6 +10,7 @@ import { hasField, withoutFields, type Fields } from "../http/fields.js";
 import { endToEnd } from "../http/hop-by-hop.js";
 import { nodeFields } from "../http/node/fields.js";
 import { requestUrl, restored } from "../http/node/http-cache.js";
+import type { ReadyHit } from "../http/ready-hit.js";
 
 /** Options of `fastifyCache`. */
 export interface FastifyCacheOptions extends AppCacheOptions {
@@ -90,6 +91,8 @@ export async function fastifyCache(server: FastifyLike, options: FastifyCacheOpt
     if (asked === undefined || !SAFE.has(asked.method)) return undefined;
     const mode = rules.modeOf(asked);
     if (mode === "no-store") return undefined;
+    const hit = engine.hitNow({ ...asked, mode });
+    if (hit !== undefined) return reply.send(prepared(reply, { ...hit, body: bytesOf(hit) }));
     const leaving = leavingOf(reply.raw);
     const send = sender(rules, request, asked, secret);
     const answer = await engine.handle({ ...asked, mode, signal: leaving.signal, send });
@@ -104,6 +107,10 @@ export async function fastifyCache(server: FastifyLike, options: FastifyCacheOpt
 
 // Fastify's word for a plugin whose hooks are its parent's: registered in a scope, it is about that scope.
 Object.assign(fastifyCache, { [Symbol.for("skip-override")]: true, [Symbol.for("fastify.display-name")]: "tiercache" });
+
+function bytesOf({ body }: ReadyHit): Uint8Array {
+  return typeof body === "string" ? Buffer.from(body, "latin1") : body;
+}
 
 type Asked = Pick<Exchange, "method" | "url" | "fields">;
 

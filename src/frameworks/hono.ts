@@ -3,6 +3,7 @@ import { appRules, type AppCacheOptions } from "../http/app-rules.js";
 import { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
 import { hasField, withoutFields, type Fields } from "../http/fields.js";
+import type { ReadyHit } from "../http/ready-hit.js";
 import { fieldsOf } from "../http/web-response.js";
 
 /** What this calls of a Hono context. */
@@ -61,6 +62,8 @@ export function honoCache(cache: Cache, options: HonoCacheOptions): HonoMiddlewa
     const mode = rules.modeOf(asked);
     if (!SAFE.has(raw.method)) return change(engine, asked, context, next);
     if (mode === "no-store") return next();
+    const hit = engine.hitNow({ ...asked, mode });
+    if (hit !== undefined && !BODILESS.has(hit.status)) return readyResponse(hit);
     const send: Exchange["send"] = async (sent, signal) => {
       const headers = new Headers();
       for (const [name, value] of withCookies(sent, received)) headers.append(name, value);
@@ -102,6 +105,36 @@ function executionContext(context: HonoContext): never {
 
 function answerOf({ status, statusText, headers, body }: Response): OriginAnswer {
   return { status, statusText, fields: fieldsOf(headers), body };
+}
+
+/** A memo, never more: the heads of hits by their lines, which live as long as a head holds. */
+const HEADS = new WeakMap<readonly string[], Record<string, string> | Headers>();
+
+/** Hono's server writes a Response that is made of bytes and a plain record as it is, without making one of the Fetch API's. */
+function readyResponse({ status, statusText, lines, body }: ReadyHit): Response {
+  let head = HEADS.get(lines);
+  if (head === undefined) {
+    head = headOf(lines);
+    HEADS.set(lines, head);
+  }
+  const bytes = typeof body === "string" ? Buffer.from(body, "latin1") : body;
+  // A copy, as it is the Response's own from here on.
+  const headers = head instanceof Headers ? new Headers(head) : { ...head };
+  return new Response(bytes, { status, statusText, headers });
+}
+
+/** A record, if each field is one line. */
+function headOf(lines: readonly string[]): Record<string, string> | Headers {
+  const record: Record<string, string> = {};
+  const headers = new Headers();
+  let isPlain = true;
+  for (let index = 0; index + 1 < lines.length; index += 2) {
+    const [name, value] = [lines[index] as string, lines[index + 1] as string];
+    if (Object.hasOwn(record, name)) isPlain = false;
+    record[name] = value;
+    headers.append(name, value);
+  }
+  return isPlain ? record : headers;
 }
 
 function responseOf({ status, statusText, fields, body }: Answer): Response {

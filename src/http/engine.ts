@@ -14,7 +14,7 @@ import { Load, unlessAborted, whyNotKept, type Arrival } from "./load.js";
 import type { ResolvedHttpOptions } from "./options.js";
 import { hasWhatIsAsked } from "./partial.js";
 import { isForOrigin, isNotModified } from "./preconditions.js";
-import { ReadyHits, type ReadyHit } from "./ready-hit.js";
+import { ReadyHits, type PlainExchange, type ReadyHit } from "./ready-hit.js";
 import { queryDigest } from "./query.js";
 import { ResponseStore, type Place } from "./response-store.js";
 import { reuseOf, servesOnError, type Reuse } from "./reuse.js";
@@ -51,7 +51,7 @@ export class HttpEngine {
   }
 
   /** The answer, if memory holds it fresh and whole for a plain GET; else `undefined`, and `handle` has the answer. */
-  hitNow(exchange: Exchange): ReadyHit | undefined {
+  hitNow(exchange: PlainExchange): ReadyHit | undefined {
     return this.#ready.find(exchange);
   }
 

@@ -4,7 +4,7 @@ import { HttpEngine } from "./engine.js";
 import type { Answer, CacheMode, Exchange, OriginAnswer } from "./exchange.js";
 import { fieldValue, hasField, withoutFields, type Fields } from "./fields.js";
 import { resolveHttpOptions, type HttpCacheOptions } from "./options.js";
-import { asResponse, fieldsOf } from "./web-response.js";
+import { asResponse, fieldsOf, readyResponse } from "./web-response.js";
 
 /** Options of `cachedFetch`. */
 export interface CachedFetchOptions extends HttpCacheOptions {
@@ -23,6 +23,10 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
   "content-language",
   "content-length",
 ]);
+const NO_FIELDS: Fields = [];
+/** Parsed URLs that are kept, and the longest of them. */
+const MOST_KNOWN = 1_000;
+const LONGEST_KNOWN = 1_000;
 /** As many as the Fetch standard follows. */
 const MOST_REDIRECTS = 20;
 /** Not sent on to another origin. */
@@ -57,6 +61,8 @@ class CachedClient {
   readonly #ask: typeof fetch;
   readonly #query: boolean;
   readonly #asked: { readonly cache?: CacheMode };
+  /** Parsed URLs of hits: what is asked for now is asked for again. */
+  readonly #urls = new Map<string, URL>();
 
   /**
    * @param ask what asks the origin; `undefined` for the global `fetch`.
@@ -72,6 +78,8 @@ class CachedClient {
   }
 
   async fetch(input: Input, init: Init): Promise<Response> {
+    const hit = this.#ready(input, init);
+    if (hit !== undefined) return hit;
     const mode = cacheMode(input, init);
     // Without the mode, which the engine heeds: "only-if-cached" is refused by a Request that is not of a page.
     const { cache: _mode, ...rest } = init ?? {};
@@ -95,6 +103,31 @@ class CachedClient {
     return isRead
       ? this.#follow(exchange, request.redirect, rest, content)
       : asResponse(await this.#handle(exchange), url.href, false);
+  }
+
+  /** What memory answers at once, without a Request. @throws TypeError for headers that are none, as a Request does. */
+  #ready(input: Input, init: Init): Response | undefined {
+    if (input instanceof Request || !isPlain(init)) return undefined;
+    const url = this.#urlOf(typeof input === "string" ? input : input.href);
+    if (url === undefined) return undefined;
+    const fields = init?.headers === undefined ? NO_FIELDS : fieldsOf(new Headers(init.headers));
+    const hit = this.#engine.hitNow({ method: "GET", url, fields, mode: "default" });
+    // A redirect is followed.
+    return hit === undefined || REDIRECTS.has(hit.status) ? undefined : readyResponse(hit, url.href);
+  }
+
+  /** `undefined` for what a Request refuses, and what is no HTTP. */
+  #urlOf(text: string): URL | undefined {
+    const before = this.#urls.get(text);
+    if (before !== undefined) return before;
+    if (!/^https?:/i.test(text) || !URL.canParse(text)) return undefined;
+    const url = new URL(text);
+    if (url.username !== "" || url.password !== "") return undefined;
+    url.hash = "";
+    if (text.length > LONGEST_KNOWN) return url;
+    if (this.#urls.size >= MOST_KNOWN) this.#urls.clear();
+    this.#urls.set(text, url);
+    return url;
   }
 
   async #handle(exchange: Exchange): Promise<Answer> {
@@ -154,6 +187,14 @@ class CachedClient {
     const { body: _body, headers: _headers, method: _method, ...rest } = init;
     return async (_fields, signal) => asAnswer(await this.#ask(request, { ...rest, signal: signal ?? null }));
   }
+}
+
+/** Whether nothing is asked but a plain GET, with fields or without. */
+function isPlain(init: Init): boolean {
+  if (init === undefined) return true;
+  for (const name in init) if (name !== "headers" && name !== "method" && name !== "signal") return false;
+  const { method, signal } = init;
+  return (method === undefined || method === "GET") && (signal ?? undefined) === undefined;
 }
 
 /** All of a QUERY's content, which may have to be sent twice. */

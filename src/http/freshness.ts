@@ -41,7 +41,8 @@ export function freshnessLifetime(response: Timed, { shared, targets }: CacheKin
     const expires = expiresAt(response);
     if (expires !== undefined) return Math.max(0, expires - dateOf(response));
   }
-  return heuristicLifetime(response, directives.public);
+  // In a private cache `private` says no less than `public` that it may be stored (§3), so that it may be reckoned (§4.2.2).
+  return heuristicLifetime(response, directives.public || (!shared && directives.private !== undefined));
 }
 
 /** Whether the response itself says how long it is fresh, be it not at all. */
@@ -88,8 +89,8 @@ function expiresAt({ fields, responseTime }: Timed): number | undefined {
   return parseFreshnessDate(trimBlanks(first), responseTime) ?? Number.NEGATIVE_INFINITY;
 }
 
-function heuristicLifetime(response: Timed, isPublic: boolean): number {
-  if (!HEURISTIC_STATUSES.has(response.status) && !isPublic) return 0;
+function heuristicLifetime(response: Timed, isCacheable: boolean): number {
+  if (!HEURISTIC_STATUSES.has(response.status) && !isCacheable) return 0;
   const text = fieldValue(response.fields, "last-modified");
   const modified = text === undefined ? undefined : parseFreshnessDate(trimBlanks(text), response.responseTime);
   if (modified === undefined) return 0;

@@ -10,7 +10,7 @@ import { resolveHttpOptions } from "./options.js";
 const TEXT = new TextEncoder();
 
 /** An engine whose origin always answers with this. */
-function engineOf(fields: Fields, body: Uint8Array = TEXT.encode("hällo")) {
+function engineOf(fields: Fields, body: Uint8Array = TEXT.encode("hällo"), status = 200) {
   const clock = new FakeClock();
   const cache = createCache({ clock, name: "ready" });
   const engine = new HttpEngine(cache, resolveHttpOptions({ shared: true, clock }));
@@ -20,7 +20,7 @@ function engineOf(fields: Fields, body: Uint8Array = TEXT.encode("hällo")) {
     fields: request,
     mode: "default",
     signal: undefined,
-    send: async () => ({ status: 200, statusText: "OK", fields, body: new Blob([body]).stream() }),
+    send: async () => ({ status, statusText: "OK", fields, body: new Blob([body]).stream() }),
     ...more,
   });
   const fill = async (request: Fields = []): Promise<void> => {
@@ -109,11 +109,46 @@ describe("hitNow", () => {
     expect(engine.hitNow(exchange())).toBeUndefined();
   });
 
-  it("leaves what is stored encoded to the engine", async () => {
-    const { engine, exchange, fill } = engineOf([...FRESH, ["content-encoding", "gzip"]]);
-    const gzip: Fields = [["accept-encoding", "gzip"]];
-    await fill(gzip);
-    expect((await engine.handle(exchange(gzip))).fields).toContainEqual(["age", "0"]);
-    expect(engine.hitNow(exchange(gzip))).toBeUndefined();
+  it("gives what is stored encoded to whoever accepts that, and leaves the others to the engine", async () => {
+    const { engine, exchange, fill } = engineOf([...FRESH, ["content-encoding", "gzip"], ["vary", "accept-encoding"]]);
+    const gzip: Fields = [["accept-encoding", "br, gzip"]];
+    await fill([["accept-encoding", "gzip"]]);
+    const ready = engine.hitNow(exchange(gzip));
+    expect(ready?.fields).toEqual((await engine.handle(exchange(gzip))).fields);
+    expect(ready?.fields).toContainEqual(["content-encoding", "gzip"]);
+    expect(engine.hitNow(exchange())).toBeUndefined();
+    expect(engine.hitNow(exchange([["accept-encoding", "br, gzip;q=0"]]))).toBeUndefined();
+  });
+
+  it("says no length of an answer that has no body", async () => {
+    const { engine, exchange, fill } = engineOf(FRESH, new Uint8Array(0), 204);
+    await fill();
+    expect(engine.hitNow(exchange())?.status).toBe(204);
+    expect(engine.hitNow(exchange())?.lines).not.toContain("content-length");
+  });
+
+  it.each(["/", "/a/", "/a//b", "/%2F/a%3Ab/*=1", "/a?b=c&d=%20", "/'42/true/v2/~x", "/ä", `/${"s/".repeat(150)}`])(
+    "finds what was stored for %s, and for nothing near it",
+    async (path) => {
+      const { engine, exchange, fill } = engineOf(FRESH);
+      const url = new URL(path, "https://a.example");
+      await bytesOf(await engine.handle(exchange([], { url })));
+      await fill();
+      expect(engine.hitNow(exchange([], { url }))).toBeDefined();
+      expect(engine.hitNow(exchange([], { url: new URL(url) }))).toBeDefined();
+      expect(engine.hitNow(exchange([], { url: new URL(`${url.href}1`) }))).toBeUndefined();
+    },
+  );
+
+  it("gives the same head as long as it holds", async () => {
+    const { clock, engine, exchange, fill } = engineOf(FRESH);
+    await fill();
+    // Exactly a minute is left only now.
+    await clock.advance(1);
+    const first = engine.hitNow(exchange());
+    await clock.advance(998);
+    expect(engine.hitNow(exchange())).toBe(first);
+    await clock.advance(1);
+    expect(engine.hitNow(exchange())?.fields).not.toEqual(first?.fields);
   });
 });

@@ -6,6 +6,7 @@ import { encodeTag, type Segment } from "../keys.js";
 import { cacheGroups, groupTag } from "./cache-groups.js";
 import { acceptsEncoding, isDecodable } from "./encoding.js";
 import type { Fields } from "./fields.js";
+import { KnownKeys } from "./known-keys.js";
 import { correctedInitialAge, freshnessLifetime } from "./freshness.js";
 import type { ResolvedHttpOptions } from "./options.js";
 import { strongTag } from "./partial.js";
@@ -52,12 +53,14 @@ export class ResponseStore {
   readonly #cache: Cache;
   readonly #options: ResolvedHttpOptions;
   readonly #room: string;
+  readonly #known: KnownKeys;
   readonly #variantTags = new VariantTags();
 
   constructor(cache: Cache, options: ResolvedHttpOptions) {
     this.#cache = cache;
     this.#options = options;
     this.#room = options.shared ? "shared" : "private";
+    this.#known = new KnownKeys(this.#room);
   }
 
   /** @param query the digest of a QUERY's content. */
@@ -90,11 +93,11 @@ export class ResponseStore {
 
   /** The fresh response in memory that answers a request, as it is held; synchronous. */
   peek(url: URL, request: Fields): PackedResponse | undefined {
-    const key = urlKey(this.#room, url);
-    const held = asHeld(this.#cache.peek(key));
+    const { segments, path } = this.#known.of(url);
+    const held = asHeld(this.#cache.peek(path));
     if (held === undefined) return undefined;
     if (held.kind === "response") return isAnswerTo(held, request) ? held : undefined;
-    const variant = asHeld(this.#cache.peek(variantKey(key, held.generation, varyKey(held.names, request))));
+    const variant = asHeld(this.#cache.peek(variantKey(segments, held.generation, varyKey(held.names, request))));
     return variant?.kind === "response" ? variant : undefined;
   }
 

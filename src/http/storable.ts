@@ -55,6 +55,8 @@ export function whyUnstorable(request: StoringRequest, response: Timed, kind: St
   if (request.method !== "GET" && request.method !== "QUERY") return "method";
   if (status < 200 || status > 599 || status === 304) return "status";
   if (status === 206 && !isKnownPart(response, kind)) return "partial";
+  // It is about the range that was asked for (RFC 9110 §15.5.17), and the key is not: others would be told that they ask for too much.
+  if (status === 416 && hasField(request.fields, "range")) return "status";
   if (requestDirectives(request.fields).noStore) return "request-no-store";
   const { directives } = responseDirectives(fields, kind.targets);
   const refusal = refusedBy(directives, status, kind.shared);

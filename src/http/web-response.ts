@@ -1,5 +1,6 @@
 import type { Answer } from "./exchange.js";
-import type { Fields } from "./fields.js";
+import { hasField, type Fields } from "./fields.js";
+import type { ReadyHit } from "./ready-hit.js";
 
 /** Statuses whose response has no body (Fetch standard). */
 const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
@@ -21,6 +22,35 @@ export function asResponse(answer: Answer, url: string, redirected: boolean): Re
   if (!isPlain) Object.defineProperty(response, "status", { value: status });
   return located(response, url, redirected);
 }
+
+/** What of a ready hit is the same for all its Responses. */
+interface Prepared {
+  readonly headers: Headers;
+  /** Its body is text to a Response as well: of ASCII each character is its byte, and its type is said. */
+  readonly isText: boolean;
+}
+
+/** A memo, never more: by the hit's fields, which live as long as its head holds. */
+const PREPARED = new WeakMap<Fields, Prepared>();
+
+/** A ready hit as a `Response`; `undefined` for one that only `asResponse` can make. */
+export function readyResponse(hit: ReadyHit, url: string): Response | undefined {
+  const { status, statusText, fields, body } = hit;
+  if (status < 200 || status > 599 || BODILESS.has(status)) return undefined;
+  let prepared = PREPARED.get(fields);
+  if (prepared === undefined) {
+    const headers = new Headers();
+    for (const [name, value] of fields) headers.append(name, value);
+    const isText = typeof body === "string" && hasField(fields, "content-type") && ASCII.test(body);
+    prepared = { headers, isText };
+    PREPARED.set(fields, prepared);
+  }
+  const { headers, isText } = prepared;
+  const own = typeof body === "string" && !isText ? Buffer.from(body, "latin1") : body;
+  return located(new Response(own, { status, statusText, headers }), url, false);
+}
+
+const ASCII = /^[\x00-\x7f]*$/;
 
 /** A Response made by hand has no URL: this one, and its clones, get that of the request. */
 function located(response: Response, url: string, redirected: boolean): Response {

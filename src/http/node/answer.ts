@@ -4,10 +4,11 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { systemClock, type Clock } from "../../clock.js";
 import type { HttpEngine } from "../engine.js";
 import type { Answer, CacheMode, Exchange } from "../exchange.js";
-import { fieldLines, type Fields } from "../fields.js";
+import { fieldLines, hasField, type Fields } from "../fields.js";
 import { hasBody } from "./fields.js";
 import { cut, isGone, writeBody, type Ending } from "./body.js";
-import { isPristine, reasonOf, writeHead } from "./head.js";
+import { writeHead } from "./head.js";
+import { hitWithout, writeHit } from "./hit.js";
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -27,7 +28,12 @@ export interface NodeExchange {
   readonly method?: string | undefined;
   /** @default "default" */
   readonly mode?: CacheMode | undefined;
-  /** The last hand on an answer before its head is written: fields for this client. Not called for `failed`'s. */
+  /** A field, in lower case, that is between the origin and the cache: no client sees it. */
+  readonly hidden?: string | undefined;
+  /**
+   * The last hand on an answer before its head is written. Not called for `failed`'s, and not for what memory answers at once, which
+   * has nothing of this request in it.
+   */
   readonly amend?: ((answer: Answer) => Answer) | undefined;
   /** What the client gets when the engine rejects and nothing was written. @default 502 without a body */
   readonly failed?: ((error: unknown) => Answer) | undefined;
@@ -110,22 +116,14 @@ function hitNode(
   engine: HttpEngine,
   incoming: NodeRequest,
   outgoing: NodeResponse,
-  { url, fields, send, method, mode = "default", amend }: NodeExchange,
+  { url, fields, method, mode = "default", hidden }: NodeExchange,
 ): NodeOutcome | undefined {
-  if (amend !== undefined || outgoing.req.httpVersionMajor >= 2 || isGone(outgoing)) return undefined;
-  const asked = { method: method ?? incoming.method ?? "GET", url, fields, mode, signal: undefined, send };
-  const hit = engine.hitNow(asked);
+  if (outgoing.req.httpVersionMajor >= 2 || isGone(outgoing)) return undefined;
+  const found = engine.hitNow({ method: method ?? incoming.method ?? "GET", url, fields, mode });
+  const hit = found === undefined || hidden === undefined ? found : hitWithout(found, hidden);
   if (hit === undefined || hit.body.length > MOST_AT_ONCE) return undefined;
-  const own = outgoing as ServerResponse;
-  if (!isPristine(own)) return undefined;
-  try {
-    own.writeHead(hit.status, reasonOf(hit), hit.lines as string[]);
-  } catch {
-    // A field that cannot be written: the long way tells `failed` of it.
-    return undefined;
-  }
-  if (typeof hit.body === "string") own.end(hit.body, "latin1");
-  else own.end(hit.body);
+  // A head that cannot be written is the long way's, which tells `failed` of it.
+  if (!writeHit(outgoing as ServerResponse, hit)) return undefined;
   return { status: hit.status, fields: hit.fields, bytes: hit.body.length, ending: "whole", error: undefined };
 }
 
@@ -136,12 +134,13 @@ async function answered(
   exchange: NodeExchange,
   signal: AbortSignal,
 ): Promise<NodeOutcome> {
-  const { url, fields, send, mode = "default", amend, failed = badGateway } = exchange;
+  const { url, fields, send, mode = "default", hidden, amend, failed = badGateway } = exchange;
   const method = exchange.method ?? incoming.method ?? "GET";
   if (hasUnknownCoding(incoming)) return write(incoming, outgoing, method, NOT_IMPLEMENTED, exchange, undefined);
   let answer: Answer;
   try {
-    const made = await engine.handle({ method, url, fields, mode, signal, send });
+    const whole = await engine.handle({ method, url, fields, mode, signal, send });
+    const made = hidden === undefined ? whole : without(whole, hidden);
     answer = amend === undefined ? made : amend(made);
   } catch (error) {
     if (signal.aborted) return gone(error);
@@ -225,6 +224,11 @@ function isLeftUnread(incoming: NodeRequest): boolean {
 function declaredLength(fields: Fields): number | undefined {
   const lines = fieldLines(fields, "content-length");
   return lines.length === 0 ? undefined : Number(lines[0]);
+}
+
+function without<T extends { readonly fields: Fields }>(answer: T, hidden: string): T {
+  if (!hasField(answer.fields, hidden)) return answer;
+  return { ...answer, fields: answer.fields.filter(([name]) => name !== hidden) };
 }
 
 async function discard({ body }: Answer, reason: unknown): Promise<void> {

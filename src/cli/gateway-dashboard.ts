@@ -30,7 +30,7 @@ export function mountDashboard(
     name: `gateway ${process.pid}`,
     ...(token === undefined ? {} : { tokens: { admin: token }, readOnly: false }),
   });
-  running.mount(PATH, (incoming, outgoing) => void admin.handler(incoming, outgoing));
+  running.mount(PATH, (incoming, outgoing) => admin.handler(incoming, outgoing));
   const made = admin.token === undefined ? "" : `#token=${admin.token}`;
   return {
     link: `http://${host.includes(":") ? `[${host}]` : host}:${adminPort}${PATH}/${made}`,

@@ -2,16 +2,51 @@ import { readFile } from "node:fs/promises";
 import { Command, CommanderError } from "commander";
 import { CacheError } from "../errors.js";
 import { TraceError } from "../simulate/trace/trace-error.js";
+import { CommandError } from "./command-error.js";
+import { addBench } from "./commands/bench.js";
+import { addDashboard } from "./commands/dashboard.js";
+import { addDemo } from "./commands/demo.js";
+import { addDoctor } from "./commands/doctor.js";
+import { addEvents } from "./commands/events.js";
+import { addExplain } from "./commands/explain.js";
+import { addExport } from "./commands/export.js";
+import { addGateway } from "./commands/gateway.js";
+import { addGet, addInspect } from "./commands/get.js";
 import { addPlan } from "./commands/plan.js";
+import { addPurge } from "./commands/purge.js";
+import { addRecord } from "./commands/record.js";
 import { addSimulate } from "./commands/simulate.js";
+import { addStats } from "./commands/stats.js";
+import { addTop } from "./commands/top.js";
+import { addWarm } from "./commands/warm.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
+import { ModuleError } from "./load-module.js";
+import { UnreachableError } from "./redis-client.js";
 import type { Terminal } from "./terminal.js";
 
 /** Declares a command of the program; its action says how it ended. */
 export type AddCommand = (program: Command, terminal: Terminal, end: (code: ExitCode) => void) => void;
 
 /** In the order in which the help lists them. */
-const COMMANDS: readonly AddCommand[] = [addSimulate, addPlan];
+const COMMANDS: readonly AddCommand[] = [
+  addDemo,
+  addStats,
+  addTop,
+  addGet,
+  addInspect,
+  addExplain,
+  addPurge,
+  addEvents,
+  addWarm,
+  addGateway,
+  addDashboard,
+  addDoctor,
+  addSimulate,
+  addPlan,
+  addRecord,
+  addBench,
+  addExport,
+];
 
 /** Runs the command line to its end: never throws for what its user can cause. */
 export async function runCli(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -28,7 +63,7 @@ export async function runCli(argv: readonly string[], terminal: Terminal): Promi
 
 async function createProgram(terminal: Terminal, end: (code: ExitCode) => void): Promise<Command> {
   const program = new Command("tiercache")
-    .description("Looks at caches from the command line.")
+    .description("Looks at caches, and operates them, from the command line.")
     .version(await version(), "-V, --version")
     .exitOverride()
     .configureOutput({
@@ -56,7 +91,15 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
     return EXIT.usage;
   }
   terminal.note(`error: ${error instanceof Error ? error.message : String(error)}`);
-  return error instanceof TraceError && error.code === "ERR_TRACE_NOT_FOUND" ? EXIT.notFound : EXIT.failure;
+  if (error instanceof CommandError) return error.code;
+  if (error instanceof UnreachableError) return EXIT.unreachable;
+  if (error instanceof CacheError && error.code === "ERR_CACHE_KEY") return EXIT.usage;
+  const isMissing = error instanceof ModuleError ? error.missing : isTraceMissing(error);
+  return isMissing ? EXIT.notFound : EXIT.failure;
+}
+
+function isTraceMissing(error: unknown): boolean {
+  return error instanceof TraceError && error.code === "ERR_TRACE_NOT_FOUND";
 }
 
 /** `entrySize` is `--entry-size` here. */

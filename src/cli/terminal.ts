@@ -12,6 +12,8 @@ export interface Terminal {
   status(line: string): void;
   /** Of standard output: plain text when it is no terminal, or `NO_COLOR` is set. */
   readonly colors: Colors;
+  /** Whether somebody looks at standard output, so that it may be drawn anew. */
+  readonly isLive: boolean;
 }
 
 interface Stream {
@@ -39,6 +41,7 @@ export function createTerminal(
       stderr.write(`\r\u001B[2K${line}`);
       hasStatus = line !== "";
     },
+    isLive: stdout.isTTY === true && environment["TERM"] !== "dumb",
     colors: picocolors.createColors(stdout.isTTY === true && !isPlain),
   };
 }

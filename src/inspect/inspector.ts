@@ -15,6 +15,17 @@ export interface EntityFacts {
   readonly version: number;
   /** Fields that must not be shown; `true` for all of the value. */
   readonly sensitive: true | readonly string[];
+  /** What its declaration says of the life of its entries. */
+  readonly declared: {
+    readonly schema: boolean;
+    readonly tags: boolean;
+    /** Entities whose invalidation is this one's, too. */
+    readonly parents: readonly string[];
+    /** Whether the cache's feed of changes is believed about it. */
+    readonly fed: boolean;
+    /** Milliseconds. */
+    readonly staleIfError: number;
+  };
 }
 
 export interface Purged {
@@ -47,11 +58,18 @@ export function inspectorOf(engine: Engine): CacheInspector {
   return {
     cacheName: engine.name,
     get entities() {
-      return engine.declared.all().map(({ definition, version }) => ({
+      return engine.declared.all().map(({ definition, version, policy }) => ({
         name: definition.name,
         scope: "scope" in definition && typeof definition.scope === "string" ? definition.scope : undefined,
         version,
         sensitive: sensitiveOf(definition),
+        declared: {
+          schema: definition.schema !== undefined,
+          tags: definition.tags !== undefined,
+          parents: Object.keys(definition.belongsTo ?? {}),
+          fed: policy.fed,
+          staleIfError: policy.staleIfError,
+        },
       }));
     },
     marksOf: (target) => marksOfTargets(target, "", engine.maxKeyLength),

@@ -6,6 +6,7 @@ import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { createCache, key, memory, type Cache } from "../../src/index.js";
+import { redisAccount } from "../../src/cli/doctor/redis-account.js";
 import { encodeName } from "../../src/keys.js";
 import { redis, redisJournal, type RedisLike } from "../../src/redis/index.js";
 import { sharedTierSuite, type SharedTierServer } from "../../src/testing/index.js";
@@ -37,6 +38,10 @@ beforeAll(async () => {
 afterAll(async () => {
   admin.disconnect();
   await server.stop();
+});
+
+it("is the account that `tiercache doctor` prints", () => {
+  expect(redisAccount(["crm"], "crm")).toBe(`ACL SETUSER ${published.join(" ")}`);
 });
 
 /** Makes the published account for a cache of this name; what a pattern of Redis would take for more is escaped. */

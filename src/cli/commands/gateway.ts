@@ -123,11 +123,11 @@ async function dashboardOf(
   if (adminPort === undefined) return undefined;
   const shared = folder === undefined ? config : { ...config, cache: { ...config.cache, folder } };
   const own = await openCache(resolveConfig(shared).cache, systemClock);
-  const { link, close } = mountDashboard(supervisor, own.cache, config, adminPort);
+  const dashboard = mountDashboard(supervisor, own.cache, config, adminPort);
   return {
-    link,
+    link: dashboard.link,
     async close() {
-      await close();
+      await dashboard.close();
       await own.close();
     },
   };

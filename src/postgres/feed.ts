@@ -90,10 +90,16 @@ export interface PostgresFeed extends ChangeFeed {
    * Has a listener told of the changed rows of some tables, by the process that leads: before they are acknowledged to the database,
    * so what it resolves with is never lost, and one that rejects is told again. `lost`: changes may have passed unseen, in any
    * table. A column that the log does not have throws when it is read, unless it is one of `fixed`, which never change.
+   * `columns` says by table what is read of its rows besides their replica identity; of a table that it leaves out all is published.
    *
    * @returns what ends it.
    */
-  onRows(listener: RowListener, tables: readonly string[], fixed?: readonly string[]): () => void;
+  onRows(
+    listener: RowListener,
+    tables: readonly string[],
+    fixed?: readonly string[],
+    columns?: Readonly<Record<string, readonly string[]>>,
+  ): () => void;
   /** Resolves when everything up to now is applied in this process for the first time. @throws CacheError `ERR_CACHE_TIMEOUT`. */
   ready(options?: { timeout?: Duration | undefined }): Promise<void>;
   /**
@@ -204,9 +210,16 @@ class LogicalFeed implements PostgresFeed {
     return this;
   }
 
-  onRows(listener: RowListener, tables: readonly string[], fixed: readonly string[] = []): () => void {
+  onRows(
+    listener: RowListener,
+    tables: readonly string[],
+    fixed: readonly string[] = [],
+    columns: Readonly<Record<string, readonly string[]>> = {},
+  ): () => void {
     if (typeof listener !== "function") throw optionError("listener", "a function of changed rows", listener);
-    for (const table of tables) this.table(table, this.#rows.mapping(table, fixed));
+    const unknown = Object.keys(columns).find((table) => !tables.includes(table));
+    if (unknown !== undefined) throw optionError("columns", `of ${tables.join(", ")}`, unknown);
+    for (const table of tables) this.table(table, this.#rows.mapping(table, fixed, columns[table]));
     return this.#rows.add(listener, tables);
   }
 

@@ -31,7 +31,10 @@ export interface TableMapping<Row extends object> {
   whole?: readonly ChangeTarget[] | undefined;
   /** Columns that never change while a row lives: an UPDATE's old row has them from its new one. */
   fixed?: readonly (keyof Row & string)[] | undefined;
-  /** The only columns to publish; others do not leave the database. Those of the replica identity must be among them. @default all */
+  /**
+   * What the functions read besides the replica identity, which is always published: nothing else leaves the database. `[]` is the
+   * identity alone. Reading another column throws, as one of an old row does that is not known. @default all columns
+   */
   columns?: readonly (keyof Row & string)[] | undefined;
 }
 
@@ -78,7 +81,8 @@ export function resolveMapping<Row extends object>(table: string, mapping: Table
     const given: unknown = mapping[field];
     if (given !== undefined && !Array.isArray(given)) throw optionError(field, "an array", given);
   }
-  if (columns?.length === 0) throw optionError("columns", "an array that is not empty", columns);
+  if (columns?.some((column: unknown) => typeof column !== "string" || column === "") === true)
+    throw optionError("columns", "names of columns", columns);
   // A function of one row type is never called with another's: rows of a table go to the mappings of that table.
   type Erased = (row: object) => unknown;
   return {
@@ -97,6 +101,11 @@ export function resolveMapping<Row extends object>(table: string, mapping: Table
 /** Tags may be on anything: which of them a table could ever name is not known. */
 function defaultWhole(entity: FedEntity | undefined, more: boolean): readonly ChangeTarget[] {
   return entity === undefined || more ? [{ all: true }] : [{ of: entity, all: true }];
+}
+
+/** A table, and the columns of it that must be published besides its replica identity; `undefined` is all. */
+export interface WantedTable extends TableName {
+  readonly columns: readonly string[] | undefined;
 }
 
 /** The mappings of a feed, by table. */
@@ -121,17 +130,19 @@ export class Mappings {
     return [...this.#byTable.values()].flat();
   }
 
-  get tables(): readonly TableName[] {
-    return [...this.#byTable.values()].flatMap((mappings) => mappings.slice(0, 1).map(({ name }) => name));
+  get tables(): readonly WantedTable[] {
+    return [...this.#byTable.values()].flatMap((mappings) =>
+      mappings.slice(0, 1).map(({ name }) => ({ ...name, columns: columnsOf(mappings) })),
+    );
   }
+}
 
-  /** The columns that some mapping of the table needs; `undefined` is all. */
-  columnsOf(table: TableName): readonly string[] | undefined {
-    const columns = new Set<string>();
-    for (const mapping of this.of(table)) {
-      if (mapping.columns === undefined) return undefined;
-      for (const column of mapping.columns) columns.add(column);
-    }
-    return columns.size === 0 ? undefined : [...columns];
+/** What some mapping of a table needs. */
+function columnsOf(mappings: readonly Mapping[]): readonly string[] | undefined {
+  const columns = new Set<string>();
+  for (const mapping of mappings) {
+    if (mapping.columns === undefined) return undefined;
+    for (const column of mapping.columns) columns.add(column);
   }
+  return [...columns];
 }

@@ -1,5 +1,5 @@
-import type { Mappings } from "./mapping.js";
-import { identifier, literal, quotedTable, tableKey, type TableName } from "./pg.js";
+import type { Mappings, WantedTable } from "./mapping.js";
+import { identifier, literal, quotedTable, tableKey } from "./pg.js";
 
 /**
  * Creates an outbox and its triggers; run again, it does what is missing.
@@ -13,7 +13,7 @@ export function installStatements(name: string, mappings: Mappings): string[] {
       source text NOT NULL, kind text NOT NULL, old jsonb, new jsonb
     ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)`,
     functionStatement(name),
-    ...mappings.tables.flatMap((table) => triggerStatements(name, table, mappings.columnsOf(table))),
+    ...mappings.tables.flatMap((table) => triggerStatements(name, table)),
   ];
 }
 
@@ -63,12 +63,15 @@ function functionStatement(name: string): string {
     END $$`;
 }
 
-function triggerStatements(name: string, table: TableName, columns: readonly string[] | undefined): string[] {
-  const args = [tableKey(table), ...(columns ?? [])].map(literal).join(", ");
+function triggerStatements(name: string, table: WantedTable): string[] {
+  const args = [tableKey(table), ...(table.columns ?? [])].map(literal).join(", ");
   const create = (trigger: string, events: string, level: string): string[] => [
     `DROP TRIGGER IF EXISTS ${identifier(trigger)} ON ${quotedTable(table)}`,
-    `CREATE TRIGGER ${identifier(trigger)} AFTER ${events} ON ${quotedTable(table)}
-      FOR EACH ${level} EXECUTE FUNCTION ${outboxTable(name)}(${args})`,
+    createTrigger(
+      `CREATE TRIGGER ${identifier(trigger)} AFTER ${events} ON ${quotedTable(table)}
+      FOR EACH ${level} EXECUTE FUNCTION ${outboxTable(name)}(${args}`,
+      table,
+    ),
     // Also for what a replication's apply worker writes.
     `ALTER TABLE ${quotedTable(table)} ENABLE ALWAYS TRIGGER ${identifier(trigger)}`,
   ];
@@ -78,8 +81,20 @@ function triggerStatements(name: string, table: TableName, columns: readonly str
   ];
 }
 
+/** With `columns` the identity goes with them; a table that has none has all its columns in the outbox. */
+function createTrigger(open: string, table: WantedTable): string {
+  if (table.columns === undefined) return `${open})`;
+  return `DO $do$ BEGIN EXECUTE ${literal(open)} || coalesce((
+      SELECT string_agg(', ' || quote_literal(attname), '' ORDER BY attnum) FROM pg_attribute
+      WHERE attrelid = ${literal(quotedTable(table))}::regclass AND ${IS_IDENTITY}), '') || ')'; END $do$`;
+}
+
+/** Of a row of `pg_attribute`. */
+const IS_IDENTITY: string = `attnum = ANY (SELECT unnest(indkey) FROM pg_index WHERE indrelid = attrelid
+  AND CASE (SELECT relreplident FROM pg_class WHERE pg_class.oid = attrelid) WHEN 'i' THEN indisreplident ELSE indisprimary END)`;
+
 /** How things stand, in one query: $1 the outbox, $2 the tables. */
-export const OUTBOX_STATE = `
+export const OUTBOX_STATE: string = `
 SELECT pg_is_in_recovery() AS recovery, current_setting('synchronous_commit') = 'off' AS lossy,
   pg_current_snapshot()::text AS snapshot,
   (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -89,7 +104,11 @@ SELECT pg_is_in_recovery() AS recovery, current_setting('synchronous_commit') = 
   (SELECT json_agg(row_to_json(found))::text FROM (
     SELECT wanted.schema || '.' || wanted.name AS key,
       (SELECT count(*) = 2 FROM pg_trigger WHERE tgrelid = relation.oid AND tgenabled = 'A' AND NOT tgisinternal
-        AND tgname IN ($1, $1 || '_all')) AS heard,
+        AND tgname IN ($1, $1 || '_all') AND (tgnargs = 1 OR wanted.columns IS NOT NULL AND NOT EXISTS (
+          SELECT FROM pg_attribute WHERE attrelid = tgrelid AND attnum > 0 AND NOT attisdropped
+            AND (attname = ANY (wanted.columns) OR ${IS_IDENTITY})
+            AND encode(convert_to(attname::text, getdatabaseencoding()), 'escape')
+              <> ALL (string_to_array(encode(tgargs, 'escape'), chr(92) || '000'))))) AS heard,
       md5(concat_ws('|', relation.oid, pg_relation_filenode(relation.oid),
         (SELECT string_agg(concat_ws(' ', oid, xmin, tgenabled, tgargs), ',' ORDER BY tgname) FROM pg_trigger
           WHERE tgrelid = relation.oid AND NOT tgisinternal AND tgname IN ($1, $1 || '_all')),
@@ -100,7 +119,7 @@ SELECT pg_is_in_recovery() AS recovery, current_setting('synchronous_commit') = 
       (SELECT json_object_agg(attname, json_build_object('type', atttypid::bigint, 'category', typcategory))
         FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
         WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped) AS columns
-    FROM json_to_recordset($2::json) AS wanted(schema text, name text)
+    FROM json_to_recordset($2::json) AS wanted(schema text, name text, columns text[])
     LEFT JOIN pg_namespace AS room ON room.nspname = wanted.schema
     LEFT JOIN pg_class AS relation ON relation.relnamespace = room.oid AND relation.relname = wanted.name
   ) AS found) AS tables`;

@@ -274,7 +274,7 @@ class OutboxTurn {
   async #ask(session: PgClient): Promise<OutboxFacts> {
     const { clock, settings, mappings } = this.#context;
     const at = clock.now();
-    const wanted = mappings.tables.map(({ schema, table }) => ({ schema, name: table }));
+    const wanted = mappings.tables.map(({ schema, table, columns }) => ({ schema, name: table, columns }));
     const [row] = await this.#query(session, OUTBOX_STATE, [settings.slot, JSON.stringify(wanted)]);
     if (row === undefined) throw new TypeError("A query of the feed has no answer");
     if (row["recovery"] === true) throw new Error("This server is a replica: connect to the primary");

@@ -112,16 +112,6 @@ describe("ensure", () => {
     await source.sql("SELECT pg_drop_replication_slot('taken')");
   });
 
-  it("refuses columns that leave out the replica identity", async () => {
-    const feed = postgresFeed({ connect: source.server.url, publication: "cut", setup: false });
-    feed.table<{ id: number; name: string }>("contacts", { entity: contact, id: (row) => row.id, columns: ["name"] });
-    const problems = await feed.ensure();
-    expect(problems.map(({ message }) => message)).toContain(
-      '`columns` of "public"."contacts" lack id of its replica identity',
-    );
-    await feed.close();
-  });
-
   it("refuses a server whose log is not logical, and warns of a slot that keeps the log for ever", async () => {
     const other = await startSource({ settings: { wal_level: "replica" } });
     try {

@@ -53,6 +53,7 @@ async function start(): Promise<Process> {
           select: `SELECT team, sum(points)::int FROM issues WHERE $1::text[] IS NULL OR team = ANY ($1::int[]) GROUP BY team`,
           keysOf: ({ row, old }) => [row?.["team"], old?.["team"]] as (number | undefined)[],
           fixed: ["team"],
+          columns: { issues: ["team"] },
         },
       },
     },
@@ -103,6 +104,11 @@ it("only the groups of changed rows are made anew, and all of them after a TRUNC
   const { rows } = await pool.query(`SELECT count(*)::int AS wrong FROM kept k
     JOIN (SELECT team, sum(points)::int AS points FROM issues GROUP BY team) t USING (team) WHERE k.points <> t.points`);
   expect(rows).toEqual([{ wrong: 0 }]);
+  expect(one.events.filter(({ type }) => type === "keys-unknown")).toEqual([]);
+  const listed = await pool.query(
+    "SELECT attnames::text AS names FROM pg_publication_tables WHERE tablename = 'issues'",
+  );
+  expect(listed.rows).toEqual([{ names: "{id,team}" }]);
   expect(await one.views.refresh("kept")).toEqual({ state: "clean" });
   await pool.query("TRUNCATE issues");
   await one.feed.wait(await one.feed.token(), { timeout: 20_000 });

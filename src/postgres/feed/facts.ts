@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.js";
 import { CacheError } from "../../errors.js";
-import type { TableName, PgRow } from "../pg.js";
-import { tableKey } from "../pg.js";
+import type { WantedTable } from "../mapping.js";
+import { tableKey, type PgRow } from "../pg.js";
 import type { Database } from "./database.js";
 import { parseLsn } from "./lsn.js";
 import { parseSnapshot, type Snapshot } from "./snapshot.js";
@@ -28,6 +28,8 @@ export interface SlotFacts {
 export interface TableFacts {
   /** All its rows, and every kind of change. */
   readonly published: boolean;
+  /** All columns that are wanted of it, and its replica identity. */
+  readonly covered: boolean;
   /**
    * Two parts: what, when it changes, may have lost events (the table itself, its publication), and what may have changed rows
    * without an event (columns, files, partitions).
@@ -74,6 +76,12 @@ SELECT pg_current_snapshot()::text AS snapshot,
         WHERE whole.pnpubid = publication.oid AND whole.pnnspid = room.oid), false)
       AND listed.prqual IS NULL AND publication.pubinsert AND publication.pubupdate AND publication.pubdelete
       AND publication.pubtruncate AS published,
+      listed.prattrs IS NULL OR (relation.relreplident <> 'f' AND NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+          AND attnum <> ALL (listed.prattrs)
+          AND (wanted.columns IS NULL OR attname = ANY (wanted.columns) OR attnum = ANY (
+            SELECT unnest(indkey) FROM pg_index WHERE indrelid = relation.oid
+              AND CASE relation.relreplident WHEN 'i' THEN indisreplident ELSE indisprimary END)))) AS covered,
       md5(concat_ws('|', relation.oid, publication.oid, publication.xmin, listed.oid, listed.xmin))
       || '/' ||
       md5(concat_ws('|', relation.relreplident, relation.relpersistence, pg_relation_filenode(relation.oid),
@@ -81,7 +89,7 @@ SELECT pg_current_snapshot()::text AS snapshot,
           WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped),
         (SELECT string_agg(concat_ws(' ', part.relid::oid, pg_relation_filenode(part.relid)), ',' ORDER BY part.relid::oid)
           FROM pg_partition_tree(relation.oid) AS part))) AS digest
-    FROM json_to_recordset($3::json) AS wanted(schema text, name text)
+    FROM json_to_recordset($3::json) AS wanted(schema text, name text, columns text[])
     LEFT JOIN pg_namespace AS room ON room.nspname = wanted.schema
     LEFT JOIN pg_class AS relation ON relation.relnamespace = room.oid AND relation.relname = wanted.name
     LEFT JOIN pg_publication AS publication ON publication.pubname = $2
@@ -101,11 +109,11 @@ export async function askFacts(
   clock: Clock,
   slot: string,
   publication: string,
-  tables: readonly TableName[],
+  tables: readonly WantedTable[],
 ): Promise<Facts> {
   const at = clock.now();
   const [position] = await database.query(POSITION);
-  const wanted = tables.map(({ schema, table }) => ({ schema, name: table }));
+  const wanted = tables.map(({ schema, table, columns }) => ({ schema, name: table, columns }));
   const [state] = await database.query(STATE, [slot, publication, JSON.stringify(wanted)]);
   if (position === undefined || state === undefined) throw new TypeError("A query of the feed has no answer");
   if (position["recovery"] === true)
@@ -136,13 +144,14 @@ function slotOf(text: unknown): SlotFacts | undefined {
   };
 }
 
-function tablesOf(text: unknown, tables: readonly TableName[]): Record<string, TableFacts> {
+function tablesOf(text: unknown, tables: readonly WantedTable[]): Record<string, TableFacts> {
   const found = typeof text === "string" ? (JSON.parse(text) as readonly PgRow[]) : [];
   const byKey = new Map(found.map((row) => [String(row["key"]), row]));
   return Object.fromEntries(
     tables.map((table) => {
       const row = byKey.get(tableKey(table));
-      return [tableKey(table), { published: row?.["published"] === true, digest: String(row?.["digest"]) }];
+      const published = row?.["published"] === true;
+      return [tableKey(table), { published, covered: row?.["covered"] === true, digest: String(row?.["digest"]) }];
     }),
   );
 }

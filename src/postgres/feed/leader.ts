@@ -61,6 +61,8 @@ class Leader {
   #history: History | undefined;
   /** Of each table, its digest when its events were last known to be whole. */
   #digests: Record<string, string> | undefined;
+  /** The mappings whose columns were last looked after. */
+  #mended = -1;
   #noted = 0n;
   #writing = false;
   #paused = false;
@@ -223,22 +225,30 @@ class Leader {
   /** Tables that are not published are, if that is allowed; and what may have happened to them unseen is owed. */
   async #mend(facts: Facts): Promise<void> {
     const { mappings, settings, news, database, clock } = this.#context;
+    const { tables } = mappings;
     const known = this.#digests ?? {};
-    const changed = mappings.tables.filter((table) => known[tableKey(table)] !== facts.tables[tableKey(table)]?.digest);
-    const missing = mappings.tables.filter((table) => facts.tables[tableKey(table)]?.published !== true);
+    const changed = tables.filter((table) => known[tableKey(table)] !== facts.tables[tableKey(table)]?.digest);
+    const missing = tables.filter((table) => {
+      const found = facts.tables[tableKey(table)];
+      if (found?.published !== true) return true;
+      // Where nobody has said what is read, it may be enough, and reading another throws: mended if that may be, and tried once.
+      const isNews = changed.includes(table) || this.#mended !== mappings.version;
+      return !found.covered && (table.columns !== undefined || (settings.setup && isNews));
+    });
+    const { version } = mappings;
     if (missing.length > 0) {
       news.repeat({ what: "drifted", detail: { unpublished: missing.map(tableKey) } });
       if (!settings.setup) throw new Error(`Not published: ${missing.map(tableKey).join(", ")}`);
       await addToPublication(database, settings.publication, mappings, missing);
-      news.tell({ what: "mended", detail: { published: missing.map(tableKey) } });
     }
+    this.#mended = version;
     if (changed.length === 0 && missing.length === 0) return;
     const after =
-      missing.length === 0
-        ? facts
-        : await askFacts(database, clock, settings.slot, settings.publication, mappings.tables);
+      missing.length === 0 ? facts : await askFacts(database, clock, settings.slot, settings.publication, tables);
+    const mended = missing.filter((table) => after.tables[tableKey(table)]?.covered === true);
+    if (mended.length > 0) news.tell({ what: "mended", detail: { published: mended.map(tableKey) } });
     // Narrowed and mended, a publication looks as it did before; what it left out meanwhile is gone.
-    const touched = mappings.tables.filter(
+    const touched = tables.filter(
       (table) =>
         missing.includes(table) ||
         changed.includes(table) ||

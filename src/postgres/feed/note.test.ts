@@ -21,7 +21,7 @@ const facts: Facts = {
   lsn: 100n,
   snapshot: parseSnapshot("10:20:15"),
   slot: { active: true, lost: false, plugin: "pgoutput", here: true, confirmed: 90n, retained: 0 },
-  tables: { "public.contacts": { published: true, digest: "a/b" } },
+  tables: { "public.contacts": { published: true, covered: true, digest: "a/b" } },
 };
 
 describe("a note", () => {

@@ -26,12 +26,17 @@ export class RowListeners {
     };
   }
 
-  /** How the rows of a table come here. */
-  mapping(table: string, fixed: readonly string[]): TableMapping<Record<string, unknown>> {
+  /** How the rows of a table come here; of `columns` see there. */
+  mapping(
+    table: string,
+    fixed: readonly string[],
+    columns: readonly string[] | undefined,
+  ): TableMapping<Record<string, unknown>> {
     const name = tableKey(tableName(table));
     const carried = (change: RowChange): CarriedRow => ({ tags: [], [ROW]: change });
     return {
       fixed,
+      columns,
       targets: ({ kind, old, new: row }) => [carried({ table: name, kind, row, old })],
       whole: [carried({ table: name, kind: "truncate", row: undefined, old: undefined })],
     };

@@ -7,7 +7,9 @@ export class UnknownColumn extends Error {
   readonly column: string;
 
   constructor(column: string) {
-    super(`The log does not have the column \`${column}\` of this row`);
+    super(
+      `The log does not have the column \`${column}\` of this row: an old row has its identity alone, any row the \`columns\` published`,
+    );
     this.column = column;
   }
 }
@@ -71,5 +73,9 @@ export function lazyRow(read: (column: string) => unknown): object {
   return new Proxy(Object.freeze({}), {
     get: (_target, column) => (typeof column === "string" ? read(column) : undefined),
     has: () => true,
+    // A copy would have nothing of the row, and say nothing of it.
+    ownKeys: () => {
+      throw new TypeError("Expected a changed row's columns to be read by name: it cannot be copied or listed");
+    },
   });
 }

@@ -1,4 +1,4 @@
-import type { Mappings } from "../mapping.js";
+import type { Mappings, WantedTable } from "../mapping.js";
 import { identifier, literal, quotedTable, tableKey, type PgRow, type TableName } from "../pg.js";
 import type { Database } from "./database.js";
 
@@ -57,7 +57,9 @@ SELECT wanted.schema || '.' || wanted.name AS key, relation.oid IS NOT NULL AS e
     WHERE whole.pnpubid = publication.oid AND whole.pnnspid = room.oid), false) AS published,
   listed.prqual IS NOT NULL AS filtered,
   (SELECT json_agg(attname)::text FROM pg_attribute
-    WHERE attrelid = relation.oid AND attnum = ANY (listed.prattrs)) AS published_columns
+    WHERE attrelid = relation.oid AND attnum = ANY (listed.prattrs)) AS published_columns,
+  (SELECT json_agg(attname ORDER BY attnum)::text FROM pg_attribute
+    WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS all_columns
 FROM json_to_recordset($2::json) AS wanted(schema text, name text)
 LEFT JOIN pg_namespace AS room ON room.nspname = wanted.schema
 LEFT JOIN pg_class AS relation ON relation.relnamespace = room.oid AND relation.relname = wanted.name
@@ -80,9 +82,9 @@ export async function findProblems(database: Database, names: SetupNames, mappin
     ...serverProblems(server, names),
     ...mappings.tables.flatMap((table) => {
       const found = tables.find((row) => row["key"] === tableKey(table));
-      return found === undefined ? [] : tableProblems(table, found, names, publication, mappings.columnsOf(table));
+      return found === undefined ? [] : tableProblems(table, found, names, publication);
     }),
-    ...publicationProblems(publication, names, mappings),
+    ...publicationProblems(publication, names, mappings, tables),
   ];
 }
 
@@ -150,11 +152,10 @@ function serverProblems(server: PgRow, { slot }: SetupNames): SetupProblem[] {
 }
 
 function tableProblems(
-  table: TableName,
+  table: WantedTable,
   found: PgRow,
   names: SetupNames,
   publication: PgRow | undefined,
-  columns: readonly string[] | undefined,
 ): SetupProblem[] {
   const name = quotedTable(table);
   if (found["exists"] !== true) return [refused("table", `There is no table ${name}`)];
@@ -182,43 +183,51 @@ function tableProblems(
         identity === "d" ? `ALTER TABLE ${name} ADD PRIMARY KEY (id)` : `ALTER TABLE ${name} REPLICA IDENTITY DEFAULT`,
       ),
     );
-  const key = listOf(found["identity_columns"]);
-  const cut = columns === undefined ? [] : key.filter((column) => !columns.includes(column));
-  if (cut.length > 0)
-    problems.push(refused("identity", `\`columns\` of ${name} lack ${cut.join(", ")} of its replica identity`));
-  if (publication !== undefined && found["published"] !== true)
-    problems.push(
-      refused(
-        "publication",
-        `${name} is not in the publication ${names.publication}`,
-        `ALTER PUBLICATION ${identifier(names.publication)} ADD TABLE ${listed(table, columns)}`,
-      ),
-    );
-  if (found["filtered"] === true)
-    problems.push(
-      refused(
-        "publication",
-        `The publication ${names.publication} has a WHERE for ${name}: changes of other rows would not be told`,
-        `ALTER PUBLICATION ${identifier(names.publication)} DROP TABLE ${name}; ALTER PUBLICATION ${identifier(names.publication)} ADD TABLE ${listed(table, columns)}`,
-      ),
-    );
-  const published = listOf(found["published_columns"]);
-  const unpublished = published.length === 0 ? [] : (columns ?? []).filter((column) => !published.includes(column));
-  if (unpublished.length > 0)
-    problems.push(
-      refused(
-        "publication",
-        `The publication ${names.publication} leaves out ${unpublished.join(", ")} of ${name}`,
-        `ALTER PUBLICATION ${identifier(names.publication)} DROP TABLE ${name}; ALTER PUBLICATION ${identifier(names.publication)} ADD TABLE ${listed(table, columns)}`,
-      ),
-    );
+  if (publication === undefined) return problems;
+  const { publication: listing } = names;
+  const add = `ALTER PUBLICATION ${identifier(listing)} ADD TABLE ${listed(table, found)}`;
+  const anew = `ALTER PUBLICATION ${identifier(listing)} DROP TABLE ${name}; ${add}`;
+  if (found["published"] !== true)
+    problems.push(refused("publication", `${name} is not in the publication ${listing}`, add));
+  if (found["filtered"] === true) {
+    const message = `The publication ${listing} has a WHERE for ${name}: changes of other rows would not be told`;
+    problems.push(refused("publication", message, anew));
+  }
+  problems.push(...columnProblems(table, found, listing, anew));
   return problems;
 }
 
-function publicationProblems(publication: PgRow | undefined, names: SetupNames, mappings: Mappings): SetupProblem[] {
+function columnProblems(table: WantedTable, found: PgRow, listing: string, anew: string): SetupProblem[] {
+  const published = listOf(found["published_columns"]);
+  if (published.length === 0) return [];
+  const name = quotedTable(table);
+  const key = listOf(found["identity_columns"]);
+  if (found["identity"] === "f" || key.some((column) => !published.includes(column)))
+    return [
+      refused(
+        "publication",
+        `The publication ${listing} leaves out columns of the replica identity of ${name}: its UPDATEs and DELETEs fail`,
+        anew,
+      ),
+    ];
+  const left = (table.columns ?? listOf(found["all_columns"])).filter((column) => !published.includes(column));
+  if (left.length === 0) return [];
+  const problem = refused("publication", `The publication ${listing} leaves out ${left.join(", ")} of ${name}`, anew);
+  // Which of all columns are read nobody has said: it may be that none of these is.
+  return [table.columns === undefined ? { ...problem, level: "advice" } : problem];
+}
+
+function publicationProblems(
+  publication: PgRow | undefined,
+  names: SetupNames,
+  mappings: Mappings,
+  tables: readonly PgRow[],
+): SetupProblem[] {
   const name = identifier(names.publication);
-  if (publication === undefined)
-    return [refused("publication", `There is no publication ${names.publication}`, createPublication(names, mappings))];
+  if (publication === undefined) {
+    const sql = createPublication(names, mappings, tables);
+    return [refused("publication", `There is no publication ${names.publication}`, sql)];
+  }
   if (publication["whole"] !== true)
     return [
       refused(
@@ -230,14 +239,23 @@ function publicationProblems(publication: PgRow | undefined, names: SetupNames, 
   return [];
 }
 
-function createPublication(names: SetupNames, mappings: Mappings): string {
-  const tables = mappings.tables.map((table) => listed(table, mappings.columnsOf(table)));
+function createPublication(names: SetupNames, mappings: Mappings, found: readonly PgRow[]): string {
+  const tables = mappings.tables.map((table) =>
+    listed(table, found.find((row) => row["key"] === tableKey(table)) ?? {}),
+  );
   const list = tables.length === 0 ? "" : ` FOR TABLE ${tables.join(", ")}`;
   return `CREATE PUBLICATION ${identifier(names.publication)}${list} WITH (publish_via_partition_root = true)`;
 }
 
-function listed(table: TableName, columns: readonly string[] | undefined): string {
-  return columns === undefined ? quotedTable(table) : `${quotedTable(table)} (${columns.map(identifier).join(", ")})`;
+/**
+ * A table with what is to be published of it: its identity, what is wanted, and what was published before, which another cache may
+ * want. With all columns as identity there must be no list.
+ */
+function listed(table: WantedTable, found: PgRow): string {
+  if (table.columns === undefined || found["identity"] === "f") return quotedTable(table);
+  const before = listOf(found["published_columns"]);
+  const columns = new Set([...listOf(found["identity_columns"]), ...before, ...table.columns]);
+  return `${quotedTable(table)} (${[...columns].map(identifier).join(", ")})`;
 }
 
 function listOf(text: unknown): string[] {

@@ -13,6 +13,8 @@ function world(definitions: Readonly<Record<string, ViewDefinition>>) {
   const clock = new FakeClock();
   const written: string[] = [];
   const dirty: string[][] = [];
+  const unknown: string[] = [];
+  let columns: Parameters<ChangedRows["onRows"]>[3];
   let listener: Listener | undefined;
   let failure: Error | undefined;
   const write = async (what: string): Promise<void> => {
@@ -30,8 +32,9 @@ function world(definitions: Readonly<Record<string, ViewDefinition>>) {
   const changes = new ViewChanges({
     views: Object.entries(definitions).map(([name, definition]) => resolveView(name, definition)),
     feed: {
-      onRows: (given) => {
+      onRows: (given, _tables, _fixed, read) => {
         listener = given;
+        columns = read;
         return () => {
           listener = undefined;
         };
@@ -41,11 +44,14 @@ function world(definitions: Readonly<Record<string, ViewDefinition>>) {
     clock,
     ready: async () => undefined,
     onDirty: (names) => dirty.push([...names]),
+    onUnknown: (view, error) => unknown.push(`${view}: ${String(error)}`),
   });
   return {
     clock,
     written,
     dirty,
+    unknown,
+    columns,
     changes,
     tell: (rows: readonly RowChange[], lost = false): Promise<void> => listener?.(rows, lost) ?? Promise.reject(),
     failNext: () => {
@@ -93,6 +99,26 @@ describe("changes of a view's tables", () => {
     expect(written).toEqual(["dirty public.v"]);
   });
 
+  it("are read by groups in the columns that the views name, and of tables refreshed as a whole by identity", () => {
+    const keys = (columns?: Record<string, string[]>) => ({
+      key: "team",
+      select: "SELECT $1",
+      keysOf: () => [],
+      columns,
+    });
+    const read = (definitions: Record<string, ViewDefinition>) => world(definitions).columns;
+    expect(read({ v: { tables: ["t", "crm.u"] } })).toEqual({ "public.t": [], "crm.u": [] });
+    const one = { tables: ["t", "u"], mode: keys({ t: ["team"] }) };
+    expect(read({ one })).toEqual({ "public.t": ["team"] });
+    expect(read({ one, two: { tables: ["t"], mode: keys({ "public.t": ["points"] }) } })).toEqual({
+      "public.t": ["team", "points"],
+    });
+    expect(read({ one, two: { tables: ["t"], mode: keys() } })).toEqual({});
+    expect(read({ one, any: { mode: keys() } })).toEqual({});
+    expect(() => read({ one: { tables: ["t"], mode: keys({ u: ["team"] }) } })).toThrow("of the view's `tables`");
+    expect(() => read({ one: { tables: ["t"], mode: keys({ t: [""] }) } })).toThrow("a list of columns");
+  });
+
   it("name the groups of dirty keys first, or all of them when in doubt", async () => {
     const keyed: ViewDefinition = {
       mode: {
@@ -104,7 +130,7 @@ describe("changes of a view's tables", () => {
         },
       },
     };
-    const { tell, written, clock } = world({ v: keyed });
+    const { tell, written, clock, unknown } = world({ v: keyed });
     const noted = async (changes: readonly RowChange[], lost = false): Promise<string[]> => {
       written.length = 0;
       const told = tell(changes, lost);
@@ -117,6 +143,7 @@ describe("changes of a view's tables", () => {
       "dirty public.v",
     ]);
     expect(await noted([row("public.t", 1), row("public.t", "?")])).toEqual(["dirty public.v all"]);
+    expect(unknown).toEqual(["public.v: Error: no such team"]);
     expect(await noted([{ table: "public.t", kind: "truncate", row: undefined, old: undefined }])).toEqual([
       "dirty public.v all",
     ]);

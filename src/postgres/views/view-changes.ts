@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.js";
 import type { ViewDatabase } from "./view-database.js";
-import type { ResolvedView, RowChange } from "./view-definition.js";
+import type { ResolvedKeys, ResolvedView, RowChange } from "./view-definition.js";
 import type { ChangedRows } from "./views.js";
 
 /** Milliseconds between two notes: changes that come closer together are noted together. */
@@ -25,6 +25,7 @@ export class ViewChanges {
   readonly #clock: Clock;
   readonly #ready: () => Promise<void>;
   readonly #onDirty: (names: readonly string[]) => void;
+  readonly #onUnknown: (view: string, error: unknown) => void;
   readonly #stop: () => void;
   #notedAt = Number.NEGATIVE_INFINITY;
   #open: Noted | undefined;
@@ -36,15 +37,23 @@ export class ViewChanges {
     clock: Clock;
     ready: () => Promise<void>;
     onDirty: (names: readonly string[]) => void;
+    /** A view's `keysOf` threw: all its groups are made anew. */
+    onUnknown: (view: string, error: unknown) => void;
   }) {
     this.#views = parts.views;
     this.#database = parts.database;
     this.#clock = parts.clock;
     this.#ready = parts.ready;
     this.#onDirty = parts.onDirty;
+    this.#onUnknown = parts.onUnknown;
     const tables = new Set(parts.views.flatMap(({ tables: own }) => [...(own ?? [])]));
     const fixed = parts.views.flatMap(({ mode }) => (typeof mode === "object" ? mode.fixed : []));
-    this.#stop = parts.feed.onRows((changes, lost) => this.#hear(changes, lost), [...tables], [...new Set(fixed)]);
+    this.#stop = parts.feed.onRows(
+      (changes, lost) => this.#hear(changes, lost),
+      [...tables],
+      [...new Set(fixed)],
+      columnsRead(parts.views, tables),
+    );
   }
 
   async close(): Promise<void> {
@@ -59,10 +68,27 @@ export class ViewChanges {
       if (!lost && hits.length === 0) continue;
       noted = this.#batch();
       noted.names.add(view.name);
-      if (typeof view.mode === "object") noteKeys(noted, view.name, lost ? "all" : keysOf(view.mode.keysOf, hits));
+      if (typeof view.mode === "object")
+        noteKeys(noted, view.name, lost ? "all" : this.#keysOf(view.name, view.mode.keysOf, hits));
     }
     // Resolved when it is noted, also for changes that joined a note under way.
     return noted?.done ?? Promise.resolve();
+  }
+
+  /** The groups of changed rows; `"all"` when that cannot be told: a table was emptied, or the function throws. */
+  #keysOf(view: string, group: ResolvedKeys["keysOf"], changes: readonly RowChange[]): readonly string[] | "all" {
+    const keys: string[] = [];
+    try {
+      for (const change of changes) {
+        if (change.kind === "truncate") return "all";
+        for (const key of group(change)) if (key !== null && key !== undefined) keys.push(String(key));
+      }
+    } catch (error) {
+      // Whatever it was about, making all anew is right.
+      this.#onUnknown(view, error);
+      return "all";
+    }
+    return keys;
   }
 
   #batch(): Noted {
@@ -109,20 +135,18 @@ function noteKeys(noted: Noted, name: string, keys: readonly string[] | "all"): 
   noted.keys.set(name, groups);
 }
 
-/** The groups of changed rows; `"all"` when that cannot be told: a table was emptied, or the function throws. */
-function keysOf(
-  group: (change: RowChange) => readonly (string | number | null | undefined)[],
-  changes: readonly RowChange[],
-): readonly string[] | "all" {
-  const keys: string[] = [];
-  try {
-    for (const change of changes) {
-      if (change.kind === "truncate") return "all";
-      for (const key of group(change)) if (key !== null && key !== undefined) keys.push(String(key));
-    }
-  } catch {
-    // Whatever it was about, making all anew is right.
-    return "all";
+/** By table, what the views read of its rows: of a table only refreshed as a whole its identity is enough. */
+function columnsRead(views: readonly ResolvedView[], tables: ReadonlySet<string>): Record<string, readonly string[]> {
+  const read: Record<string, readonly string[]> = {};
+  for (const table of tables) {
+    const keyed = views.filter((view) => view.tables?.has(table) !== false).flatMap(({ mode }) => keysIn(mode));
+    const columns = keyed.map((mode) => mode.columns.get(table));
+    // One that does not say may read any.
+    if (columns.every((names) => names !== undefined)) read[table] = [...new Set(columns.flat())];
   }
-  return keys;
+  return read;
+}
+
+function keysIn(mode: ResolvedView["mode"]): readonly ResolvedKeys[] {
+  return typeof mode === "object" ? [mode] : [];
 }

@@ -28,6 +28,11 @@ export interface DirtyKeys {
   readonly most?: number | undefined;
   /** Columns of the tables that never change while a row lives: what tells the group, often. @default [] */
   readonly fixed?: readonly string[] | undefined;
+  /**
+   * By table, what `keysOf` reads of its rows besides their replica identity: no other column leaves the database for this view.
+   * Reading another throws, and all groups are made anew. @default all columns
+   */
+  readonly columns?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
 export interface ViewDefinition {
@@ -65,9 +70,16 @@ export interface ResolvedView {
   /** "schema.table"; `undefined`: any. */
   readonly tables: ReadonlySet<string> | undefined;
   readonly refresh: ResolvedRefresh;
-  readonly mode: "full" | "concurrent" | (DirtyKeys & { readonly most: number; readonly fixed: readonly string[] });
+  readonly mode: "full" | "concurrent" | ResolvedKeys;
   readonly costFactor: number;
   readonly lockTimeout: number;
+}
+
+export interface ResolvedKeys extends Omit<DirtyKeys, "columns"> {
+  readonly most: number;
+  readonly fixed: readonly string[];
+  /** By "schema.table". */
+  readonly columns: ReadonlyMap<string, readonly string[]>;
 }
 
 export type ResolvedRefresh =
@@ -95,7 +107,7 @@ export function resolveView(name: string, definition: ViewDefinition): ResolvedV
     sql: quotedTable(tableName(name)),
     tables: tables && new Set(tables.map((table) => tableKey(tableName(table)))),
     refresh: resolveRefresh(definition.refresh ?? "demand", at),
-    mode: resolveMode(definition.mode ?? "full", at),
+    mode: resolveMode(definition.mode ?? "full", at, tables ?? []),
     costFactor,
     lockTimeout: toMilliseconds(definition.lockTimeout ?? "2s", `${at}.lockTimeout`),
   };
@@ -127,11 +139,15 @@ function refreshError(value: unknown, at: string): Error {
   return optionError(`${at}.refresh`, '"demand", { every }, { dirty: true } or { maxStaleness }', value);
 }
 
-function resolveMode(mode: NonNullable<ViewDefinition["mode"]>, at: string): ResolvedView["mode"] {
+function resolveMode(
+  mode: NonNullable<ViewDefinition["mode"]>,
+  at: string,
+  tables: readonly string[],
+): ResolvedView["mode"] {
   if (mode === "full" || mode === "concurrent") return mode;
   if (typeof mode !== "object" || mode === null)
     throw optionError(`${at}.mode`, '"full", "concurrent" or dirty keys', display(mode));
-  knownOptions(mode, ["key", "select", "keysOf", "most", "fixed"], `${at}.mode`);
+  knownOptions(mode, ["key", "select", "keysOf", "most", "fixed", "columns"], `${at}.mode`);
   const { key, select, keysOf, most = 10_000, fixed = [] } = mode;
   if (typeof key !== "string" || !/^[\p{L}_][\p{L}\p{N}_$]*$/u.test(key))
     throw optionError(`${at}.mode.key`, "the name of a column", key);
@@ -140,7 +156,28 @@ function resolveMode(mode: NonNullable<ViewDefinition["mode"]>, at: string): Res
   if (typeof keysOf !== "function") throw optionError(`${at}.mode.keysOf`, "a function of a changed row", keysOf);
   if (!(Number.isSafeInteger(most) && most > 0)) throw optionError(`${at}.mode.most`, "an integer of 1 or more", most);
   if (!Array.isArray(fixed)) throw optionError(`${at}.mode.fixed`, "a list of columns", fixed);
-  return { key, select, keysOf, most, fixed };
+  return {
+    key,
+    select,
+    keysOf,
+    most,
+    fixed,
+    columns: resolveColumns(mode.columns ?? {}, `${at}.mode.columns`, tables),
+  };
+}
+
+function resolveColumns(columns: unknown, at: string, tables: readonly string[]): Map<string, readonly string[]> {
+  const byTable = new Map<string, readonly string[]>();
+  if (typeof columns !== "object" || columns === null) throw optionError(at, "lists of columns by table", columns);
+  const known = new Set(tables.map((table) => tableKey(tableName(table))));
+  for (const [table, names] of Object.entries(columns)) {
+    const key = tableKey(tableName(table));
+    if (!known.has(key)) throw optionError(at, "of the view's `tables`", table);
+    if (!(Array.isArray(names) && names.every((name) => typeof name === "string" && name !== "")))
+      throw optionError(`${at}.${table}`, "a list of columns", names);
+    byTable.set(key, names);
+  }
+  return byTable;
 }
 
 function positive(duration: Duration, option: string): number {

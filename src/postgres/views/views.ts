@@ -14,12 +14,14 @@ import { resolveView, type ResolvedView, type RowChange, type ViewDefinition } f
 export interface ChangedRows {
   /**
    * Has a listener told of every change, before the feed acknowledges it to the database: what it resolves with is durable.
+   * `columns` is what is read of the rows of a table besides their identity; of those it leaves out, all may be.
    * `lost` when changes may have passed unseen. Ends when the returned function is called.
    */
   onRows(
     listener: (changes: readonly RowChange[], lost: boolean) => Promise<void>,
     tables: readonly string[],
     fixed?: readonly string[],
+    columns?: Readonly<Record<string, readonly string[]>>,
   ): () => void;
 }
 
@@ -35,6 +37,8 @@ export type ViewEvent =
       readonly keys: number | undefined;
     }
   | { readonly type: "skipped"; readonly view: string; readonly why: "clean" | "busy" }
+  /** A view's `keysOf` threw: all groups are made anew. Told once for each message. */
+  | { readonly type: "keys-unknown"; readonly view: string; readonly error: unknown }
   | { readonly type: "failed"; readonly view: string; readonly error: unknown };
 
 export interface ViewsOptions {
@@ -83,6 +87,8 @@ export interface MaterializedViews {
 const FIELDS = ["pool", "views", "feed", "onEvent", "clock", "random"];
 /** How often a process looks at what others have noted, at the least; milliseconds. */
 const LOOK = 5_000;
+/** Different things told of `keysOf` that throws: messages may have a value of each row. */
+const MOST_UNKNOWN = 20;
 
 /**
  * Keeps materialised views fresh, by policy, one process at a time; what the cache holds of them goes with each refresh.
@@ -117,6 +123,8 @@ class KeptViews implements MaterializedViews {
   readonly #changes: ViewChanges | undefined;
   readonly #running = new Set<Promise<unknown>>();
   #ensured: Promise<void> | undefined;
+  /** Told already. */
+  readonly #unknowns = new Set<string>();
   #closed = false;
 
   constructor(cache: Cache, { pool, views, feed, onEvent, clock, random }: ViewsOptions) {
@@ -138,6 +146,7 @@ class KeptViews implements MaterializedViews {
         clock: this.#clock,
         ready: () => this.ensure(),
         onDirty: (names) => this.#plan(names),
+        onUnknown: (view, error) => this.#unknown(view, error),
       });
   }
 
@@ -289,6 +298,13 @@ class KeptViews implements MaterializedViews {
     kept.failures += 1;
     this.#tell({ type: "failed", view: kept.view.name, error });
     this.#wait(kept, undefined);
+  }
+
+  #unknown(view: string, error: unknown): void {
+    const about = JSON.stringify([view, String(error)]);
+    if (this.#unknowns.has(about) || this.#unknowns.size >= MOST_UNKNOWN) return;
+    this.#unknowns.add(about);
+    this.#tell({ type: "keys-unknown", view, error });
   }
 
   /** Work that tells of its own failures. */

@@ -13,7 +13,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     reporters: ["default", new TallyReporter()],
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the cores of a small machine: many tests wait for servers.
+    maxWorkers: 3,
     // Types are tests too (*.test-d.ts): `npm run types` checks them, with the same compiler as everything else.
     projects: [
       {

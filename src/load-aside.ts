@@ -19,7 +19,16 @@ export async function loadAside<Id extends KeyInput, T>(
   const timer = shape.home.engine.clock.after(shape.policy.hardTimeout, () => aside.abort());
   try {
     if (load !== undefined) {
-      const context = { key, signal, previous: undefined, ttl: ignore, tags: ignore, etag: ignore, skip: ignore, release: ignore };
+      const context = {
+        key,
+        signal,
+        previous: undefined,
+        ttl: ignore,
+        tags: ignore,
+        etag: ignore,
+        skip: ignore,
+        release: ignore,
+      };
       return await shape.keptOf(load(id, { ...context, notModified: refuse, fail: refuse, scope }));
     }
     if (loadMany === undefined) throw new CacheError("ERR_CACHE_ENTITY", "The entity declares no loader");

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { isExecutable } from "./is-executable.js";
 
 /** What a browser that tests drive is started with: alone, quiet, and asking nobody for anything. */
 export const CHROMIUM_FLAGS: readonly string[] = [
@@ -53,13 +53,4 @@ export function installedChromium(env: NodeJS.ProcessEnv = process.env): string 
   throw new Error(
     "The tests of the dashboard need Chromium: install the package `chromium` (Debian, Ubuntu), or name one in TIERCACHE_CHROMIUM",
   );
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./port.js";
 import { ServerProcess } from "./server-process.js";
+import { isExecutable } from "./is-executable.js";
 
 const run = promisify(execFile);
 
@@ -87,14 +87,5 @@ async function checkVersion(binary: string): Promise<void> {
   const major = Number(/v=(\d+)\./.exec(stdout)?.[1]);
   if (!(major >= 6)) {
     throw new Error(`Expected Redis 6 or newer, got ${stdout.trim()} from ${binary}`);
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

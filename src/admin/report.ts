@@ -98,4 +98,4 @@ export interface ProcessReport {
   readonly sampled: Sampled | undefined;
 }
 
-export type Figures = ReadStats;
+type Figures = ReadStats;

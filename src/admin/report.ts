@@ -97,5 +97,3 @@ export interface ProcessReport {
   readonly notes: readonly Note[];
   readonly sampled: Sampled | undefined;
 }
-
-type Figures = ReadStats;

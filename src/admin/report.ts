@@ -1,6 +1,6 @@
 import type { CacheEvent, MissReason } from "../events.js";
 import type { MemoryShare } from "../inspect/memory-census.js";
-import type { CacheStats, ReadStats } from "../stats.js";
+import type { CacheStats } from "../stats.js";
 
 /*
  * What a process tells of one of its caches: everything the page shows is a fold over reports, of one process or of all.

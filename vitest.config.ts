@@ -32,7 +32,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "integration",
           include: integration,
-          globalSetup: ["test/support/redis-server.ts", "test/support/memcached-server.ts"],
+          globalSetup: ["test/support/install-servers.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

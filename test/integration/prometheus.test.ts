@@ -9,7 +9,7 @@ import { createCache, memory, type Cache, type Entity, type WriteBehind } from "
 import { MemoryFeed, MemoryJournal, MemorySource, SharedMemory } from "../../src/testing/index.js";
 import { seriesNames } from "../../src/telemetry/metrics.js";
 import { alertRules, grafanaDashboard, prometheus } from "../../src/telemetry/prometheus.js";
-import { installMissing, programOf, type NeededProgram } from "../support/private-server.js";
+import { programOf, type NeededProgram } from "../support/private-server.js";
 
 const PROMETHEUS: NeededProgram = {
   variable: "TIERCACHE_PROMETHEUS",
@@ -43,7 +43,6 @@ let rounds = 0;
 let close: () => Promise<void>;
 
 beforeAll(async () => {
-  installMissing(PROMETHEUS);
   const registry = new Registry();
   const metrics = prometheus({ registry, compatible: true });
   const shared = new SharedMemory();

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { nginx, type HttpPurger } from "../../src/http/purge/index.js";
-import { installNginx, startNginx, type NginxServer } from "../support/nginx-server.js";
+import { startNginx, type NginxServer } from "../support/nginx-server.js";
 
 /** The configuration of the documentation, in front of this origin. */
 function configuration(port: number, cache: string, origin: number): string {
@@ -24,7 +24,6 @@ const origin = createServer((_request, response) => {
 let server: NginxServer;
 
 beforeAll(async () => {
-  installNginx();
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
   const { port } = origin.address() as AddressInfo;
   server = await startNginx((own, cache) => configuration(own, cache, port));

@@ -6,7 +6,7 @@ import { cachedFetch } from "../../src/http/index.js";
 import { surrogateKey, surrogateKeys } from "../../src/http/headers/index.js";
 import { forwardInvalidations, cachedResponses, varnish } from "../../src/http/purge/index.js";
 import { createCache, memory } from "../../src/index.js";
-import { installVarnish, startVarnish, type VarnishServer } from "../support/varnish-server.js";
+import { startVarnish, type VarnishServer } from "../support/varnish-server.js";
 
 /** The VCL of the documentation, in front of this origin. */
 function vcl(port: number): string {
@@ -26,7 +26,6 @@ const origin = createServer((request, response) => {
 let server: VarnishServer;
 
 beforeAll(async () => {
-  installVarnish();
   await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
   server = await startVarnish(vcl((origin.address() as AddressInfo).port));
 }, 300_000);

@@ -1,6 +1,6 @@
 import { createConnection } from "node:net";
 
-import { installMissing, programOf, startServer, type NeededProgram, type PrivateServer } from "./private-server.js";
+import { programOf, startServer, type NeededProgram, type PrivateServer } from "./private-server.js";
 
 /** A private memcached on a free loopback port. */
 export interface MemcachedServer extends PrivateServer {
@@ -29,11 +29,6 @@ export async function startMemcached(options: { readonly args?: readonly string[
     answers: async (port) => (await ask(port, "mn", "MN\r\n").catch(() => "")) === "MN\r\n",
   });
   return Object.assign(server, { ask: (line: string, end: string) => ask(server.port, line, end) });
-}
-
-/** Vitest's global setup. */
-export function setup(): void {
-  installMissing(MEMCACHED);
 }
 
 function ask(port: number, line: string, end: string): Promise<string> {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { installMissing, startServer, type PrivateServer } from "./private-server.js";
+import { startServer, type PrivateServer } from "./private-server.js";
 
 const MODULE = "/usr/lib/nginx/modules/ngx_http_cache_purge_module.so";
 
@@ -11,14 +11,6 @@ export interface NginxServer extends PrivateServer {
   readonly url: string;
   /** Where it keeps what it has cached. */
   readonly cache: string;
-}
-
-/** Installs nginx and ngx_cache_purge where they are missing, as root on Debian. */
-export function installNginx(): void {
-  if (runs() && existsSync(MODULE)) return;
-  for (const name of ["nginx-light", "libnginx-mod-http-cache-purge"]) {
-    installMissing({ variable: "TIERCACHE_NGINX", name, versionFlag: "-v", advice: `the package \`${name}\`` });
-  }
 }
 
 /** Starts nginx and waits until it answers. @param http what stands in `http {}`, for a port and the folder of its cache. */

@@ -2,20 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { installMissing, startServer, type PrivateServer } from "./private-server.js";
+import { startServer, type PrivateServer } from "./private-server.js";
 
 /** A private Varnish on a free loopback port. */
 export interface VarnishServer extends PrivateServer {
   readonly url: string;
-}
-
-/** Installs Varnish and its modules where they are missing, as root on Debian. */
-export function installVarnish(): void {
-  if (runs("varnishd", "-V") && hasModule()) return;
-  // The programs are called otherwise than the packages.
-  for (const name of ["varnish", "varnish-modules"]) {
-    installMissing({ variable: "TIERCACHE_VARNISH", name, versionFlag: "-V", advice: `the package \`${name}\`` });
-  }
 }
 
 /** Starts Varnish with this VCL and waits until it answers. */
@@ -40,10 +31,6 @@ export function startVarnish(vcl: string): Promise<VarnishServer> {
     },
     clear: () => rmSync(folder, { recursive: true, force: true }),
   }).then((server) => Object.assign(server, { url: `http://127.0.0.1:${server.port}` }));
-}
-
-function hasModule(): boolean {
-  return spawnSync("sh", ["-c", "ls /usr/lib/*/varnish/vmods/libvmod_xkey.so"], { stdio: "ignore" }).status === 0;
 }
 
 function runs(binary: string, flag: string): boolean {

@@ -74,6 +74,9 @@ const MADE_OF: Readonly<Record<string, readonly string[]>> = {
   "./opentelemetry": ["dist/telemetry/"],
 };
 
+/** Declarations of what another library asks for. */
+const CONTRACTS: readonly string[] = ["dist/adapters/undici-types.d.ts"];
+
 /** What only the command line may import. */
 const OF_CLI = ["commander", "picocolors"];
 
@@ -133,7 +136,7 @@ describe.each(entries)("the entry point $subpath", ({ subpath, script, declarati
     expect(own.filter((file) => foreignFolders.some((other) => file.startsWith(other)))).toEqual([]);
   });
 
-  it("declares no Buffer: bytes are Uint8Array for those who use it elsewhere than in Node", async () => {
+  it("declares no Buffer of its own: bytes are Uint8Array for those who use it elsewhere than in Node", async () => {
     const { own } = await follow(join(folder, declaration));
     const naming: string[] = [];
     for (const file of own) {
@@ -142,7 +145,7 @@ describe.each(entries)("the entry point $subpath", ({ subpath, script, declarati
       }
     }
 
-    expect(naming).toEqual([]);
+    expect(naming.filter((file) => !CONTRACTS.includes(file))).toEqual([]);
   });
 });
 
@@ -229,7 +232,10 @@ describe("the command line", () => {
   it("imports nothing but its own files, Node and the dependencies", async () => {
     const { foreign } = await follow(join(folder, program));
 
-    expect(foreign.filter((name) => !isBuiltin(name)).toSorted()).toEqual(INSTALLED.toSorted());
+    expect(foreign.filter((name) => !isBuiltin(name)).toSorted()).toEqual(
+      // `doctor` looks for it when it is asked about a database, and says so where it is not.
+      [...INSTALLED, "pg"].toSorted(),
+    );
   });
 
   it.each(entries)("is nothing that $subpath reaches, nor are simulations", async ({ script }) => {

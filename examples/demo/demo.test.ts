@@ -81,6 +81,8 @@ async function expectNothingLeft(errors: string): Promise<void> {
   expect((await readdir(folder)).filter((name) => name.startsWith("tiercache-"))).toEqual([]);
 }
 
+const isLong = process.env["TIERCACHE_LONG"] === "true";
+
 describe("the demo", () => {
   it("measures both phases, finds nothing stale that it cannot explain, and leaves nothing behind", async () => {
     const { code, output, errors } = await demo(
@@ -115,28 +117,32 @@ describe("the demo", () => {
     await expectNothingLeft(errors);
   }, 60_000);
 
-  it("serves the cache's page while it is used, with --dashboard, and ends with it", async () => {
-    const run = demo("--for 6s --json --issues 500 --connections 8 --dashboard");
-    const url = await new Promise<string>((resolve, reject) => {
-      const look = (): void => {
-        const [, address] = /Dashboard: (\S+)/.exec(run.errors()) ?? [];
-        if (address !== undefined) resolve(address);
+  it.runIf(isLong)(
+    "serves the cache's page while it is used, with --dashboard, and ends with it",
+    async () => {
+      const run = demo("--for 6s --json --issues 500 --connections 8 --dashboard");
+      const url = await new Promise<string>((resolve, reject) => {
+        const look = (): void => {
+          const [, address] = /Dashboard: (\S+)/.exec(run.errors()) ?? [];
+          if (address !== undefined) resolve(address);
+        };
+        run.child.stderr?.on("data", look);
+        void run.ended.then(({ errors }) => reject(new Error(`The demo ended without a dashboard: ${errors}`)));
+      });
+      const [base = "", token = ""] = url.split("#token=");
+      expect(await (await fetch(base)).text()).toContain('<div id="app">');
+      const overview = async (): Promise<{ total: { gets: number }; feed: unknown }> => {
+        const answer = await fetch(`${base}api/overview`, { headers: { authorization: `Bearer ${token}` } });
+        return (await answer.json()) as never;
       };
-      run.child.stderr?.on("data", look);
-      void run.ended.then(({ errors }) => reject(new Error(`The demo ended without a dashboard: ${errors}`)));
-    });
-    const [base = "", token = ""] = url.split("#token=");
-    expect(await (await fetch(base)).text()).toContain('<div id="app">');
-    const overview = async (): Promise<{ total: { gets: number }; feed: unknown }> => {
-      const answer = await fetch(`${base}api/overview`, { headers: { authorization: `Bearer ${token}` } });
-      return (await answer.json()) as never;
-    };
-    await expect.poll(async () => (await overview()).total.gets, { timeout: 8_000 }).toBeGreaterThan(0);
-    expect((await overview()).feed).toBeDefined();
-    const { code, errors } = await run.ended;
-    expect([code, errors]).toEqual([0, expect.not.stringContaining("FAILED") as string]);
-    await expectNothingLeft(errors);
-  }, 60_000);
+      await expect.poll(async () => (await overview()).total.gets, { timeout: 8_000 }).toBeGreaterThan(0);
+      expect((await overview()).feed).toBeDefined();
+      const { code, errors } = await run.ended;
+      expect([code, errors]).toEqual([0, expect.not.stringContaining("FAILED") as string]);
+      await expectNothingLeft(errors);
+    },
+    60_000,
+  );
 
   it("uses the servers it is given, shares a host tier without a Redis, and drops its schema", async () => {
     const server = await startPostgres();
@@ -171,28 +177,36 @@ describe("the demo", () => {
     }
   }, 60_000);
 
-  it("reads the keys of a gzipped trace, again from its beginning when it ends", async () => {
-    const path = join(folder, "trace.gz");
-    await writeFile(path, gzipSync("1\n2\n3\nsome-other-key\n"));
-    const { code, output, errors } = await demo(`--for 2s --no-cache --json --issues 500 --trace ${path}`).ended;
-    expect(errors).not.toContain("FAILED");
-    expect(code).toBe(0);
-    const { settings, with: cached } = JSON.parse(output) as Summary;
-    expect(cached).toBeNull();
-    expect(settings.keys).toBe("trace");
-    expect(settings.tracePasses).toBeGreaterThan(1);
-    await expectNothingLeft(errors);
-  }, 60_000);
+  it.runIf(isLong)(
+    "reads the keys of a gzipped trace, again from its beginning when it ends",
+    async () => {
+      const path = join(folder, "trace.gz");
+      await writeFile(path, gzipSync("1\n2\n3\nsome-other-key\n"));
+      const { code, output, errors } = await demo(`--for 2s --no-cache --json --issues 500 --trace ${path}`).ended;
+      expect(errors).not.toContain("FAILED");
+      expect(code).toBe(0);
+      const { settings, with: cached } = JSON.parse(output) as Summary;
+      expect(cached).toBeNull();
+      expect(settings.keys).toBe("trace");
+      expect(settings.tracePasses).toBeGreaterThan(1);
+      await expectNothingLeft(errors);
+    },
+    60_000,
+  );
 
-  it("fails on a bad line that it meets on the way, naming it", async () => {
-    const path = join(folder, "bad");
-    await writeFile(path, `${`${"7".repeat(99)}\n`.repeat(2_000)}not one key\n`);
-    const { code, output, errors } = await demo(`--for 60s --no-cache --issues 500 --connections 64 --trace ${path}`)
-      .ended;
-    expect(errors).toContain(`FAILED ${path}, line 2001: expected one key`);
-    expect([code, output]).toEqual([1, ""]);
-    await expectNothingLeft(errors);
-  }, 60_000);
+  it.runIf(isLong)(
+    "fails on a bad line that it meets on the way, naming it",
+    async () => {
+      const path = join(folder, "bad");
+      await writeFile(path, `${`${"7".repeat(99)}\n`.repeat(2_000)}not one key\n`);
+      const { code, output, errors } = await demo(`--for 60s --no-cache --issues 500 --connections 64 --trace ${path}`)
+        .ended;
+      expect(errors).toContain(`FAILED ${path}, line 2001: expected one key`);
+      expect([code, output]).toEqual([1, ""]);
+      await expectNothingLeft(errors);
+    },
+    60_000,
+  );
 
   it.each([
     ["--for soon", "Expected --for to be from 2s to 1h"],
@@ -205,7 +219,7 @@ describe("the demo", () => {
     expect(serversOf(errors)).toEqual([]);
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)(
+  it.each(isLong ? (["SIGINT", "SIGTERM"] as const) : (["SIGINT"] as const))(
     "stops everything in order on %s",
     async (signal) => {
       const run = demo("--for 60s --no-cache --issues 500");

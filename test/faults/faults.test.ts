@@ -22,7 +22,11 @@ function inTurn<T>(run: () => Promise<T>): Promise<T> {
   return mine;
 }
 
-const scenarios = SCENARIOS.filter(({ isOnlyFull = false }) => !isOnlyFull);
+/** Every third of those that have a small form; all of them with `npm run test:long`, and in full size with `npm run faults`. */
+const isLong = process.env["TIERCACHE_LONG"] === "true";
+const scenarios = SCENARIOS.filter(({ isOnlyFull = false }) => !isOnlyFull).filter(
+  (_, index) => isLong || index % 3 === 0,
+);
 
 describe("real processes on a real Redis keep every rule of correctness", () => {
   it.concurrent.for(scenarios)("under $name", { timeout: 180_000 }, async (scenario, { expect }) => {

@@ -9,7 +9,7 @@ import { recorded, simulate, type Tally } from "./simulation.js";
  *
  * plays ten times as many, from another seed. A failure names its seed and its weather; `npm run simulate:faults` plays it again.
  */
-const times = Number(process.env["SIMULATION_RUNS"] ?? 1);
+const times = Number(process.env["SIMULATION_RUNS"] ?? (process.env["TIERCACHE_LONG"] === "true" ? 10 : 1));
 const seed = Number(process.env["SIMULATION_SEED"] ?? 1);
 
 /**
@@ -17,9 +17,9 @@ const seed = Number(process.env["SIMULATION_SEED"] ?? 1);
  * of each are played when the mutants are.
  */
 const PLAYED: readonly (readonly [weather: string, schedules: number, happened: readonly (keyof Tally)[]])[] = [
-  ["mixed", 500, ["locks", "crashes"]],
-  ["shards", 100, ["crashes"]],
-  ["crashes", 100, ["crashes"]],
+  ["mixed", 250, ["locks", "crashes"]],
+  ["shards", 50, ["crashes"]],
+  ["crashes", 50, ["crashes"]],
   ["locks", 50, ["locks"]],
   ["feed", 50, ["crashes", "early", "takeovers", "forgets"]],
   ["standby", 20, ["early", "takeovers"]],

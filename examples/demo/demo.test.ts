@@ -245,19 +245,23 @@ describe("the demo", () => {
     await expectNothingLeft(errors);
   }, 60_000);
 
-  it("fails with the reason, and cleans up, when a worker dies", async () => {
-    const run = demo("--for 60s --no-cache --issues 500");
-    await untilLoaded(run);
-    const processes = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" }).split("\n");
-    const worker = processes
-      .map((line) => line.trim().split(/\s+/))
-      .find(([, parent, ...args]) => Number(parent) === run.child.pid && args.join(" ").includes("demo/worker.ts"));
-    process.kill(Number(worker?.[0]), "SIGKILL");
-    const { code, errors } = await run.ended;
-    expect(errors).toContain("FAILED A worker ended unexpectedly (signal SIGKILL)");
-    expect(code).toBe(1);
-    await expectNothingLeft(errors);
-  }, 60_000);
+  it.runIf(isLong)(
+    "fails with the reason, and cleans up, when a worker dies",
+    async () => {
+      const run = demo("--for 60s --no-cache --issues 500");
+      await untilLoaded(run);
+      const processes = execFileSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" }).split("\n");
+      const worker = processes
+        .map((line) => line.trim().split(/\s+/))
+        .find(([, parent, ...args]) => Number(parent) === run.child.pid && args.join(" ").includes("demo/worker.ts"));
+      process.kill(Number(worker?.[0]), "SIGKILL");
+      const { code, errors } = await run.ended;
+      expect(errors).toContain("FAILED A worker ended unexpectedly (signal SIGKILL)");
+      expect(code).toBe(1);
+      await expectNothingLeft(errors);
+    },
+    60_000,
+  );
 
   it("leaves no server and no file even when it is killed itself", async () => {
     const run = demo("--for 60s --issues 500 --no-cache");

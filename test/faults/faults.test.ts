@@ -22,10 +22,10 @@ function inTurn<T>(run: () => Promise<T>): Promise<T> {
   return mine;
 }
 
-/** Every third of those that have a small form; all of them with `npm run test:long`, and in full size with `npm run faults`. */
+/** Every sixth of those that have a small form; all of them with `npm run test:long`, and in full size with `npm run faults`. */
 const isLong = process.env["TIERCACHE_LONG"] === "true";
 const scenarios = SCENARIOS.filter(({ isOnlyFull = false }) => !isOnlyFull).filter(
-  (_, index) => isLong || index % 3 === 0,
+  (_, index) => isLong || index % 6 === 0,
 );
 
 describe("real processes on a real Redis keep every rule of correctness", () => {

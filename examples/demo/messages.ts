@@ -24,6 +24,7 @@ export interface WorkerSettings {
 export type ToWorker =
   | { readonly type: "start"; readonly settings: WorkerSettings }
   | { readonly type: "report" }
+  | { readonly type: "weigh" }
   | { readonly type: "stop" };
 
 /** Counts since the worker began. */
@@ -51,10 +52,10 @@ export type FromWorker =
       readonly type: "counters";
       readonly counters: WorkerCounters;
       readonly feed: FeedRole | undefined;
-      /** Bytes of the worker's JavaScript heap in use. */
-      readonly heap: number;
       readonly final: boolean;
     }
+  /** Bytes that live in its heap: what is left after a collection. */
+  | { readonly type: "weight"; readonly heap: number }
   | { readonly type: "error"; readonly message: string };
 
 export const NO_COUNTERS: WorkerCounters = {

@@ -27,12 +27,11 @@ export class WorkerProcess {
   counters: WorkerCounters = NO_COUNTERS;
   /** As it last reported; `undefined` without a cache. */
   feed: FeedRole | undefined;
-  /** Bytes: the least its heap had in use at any report since this was set. What lives in it is no more than that. */
-  leastHeap: number = Number.POSITIVE_INFINITY;
   /** Its own errors, the first few. */
   readonly errors: string[] = [];
   readonly #child: ChildProcess;
   #onFinal: ((counters: WorkerCounters) => void) | undefined;
+  #onWeight: ((heap: number) => void) | undefined;
 
   private constructor(child: ChildProcess, exited: Promise<string>, ready: Ready) {
     this.#child = child;
@@ -68,6 +67,13 @@ export class WorkerProcess {
     return within(answer, REPORT_TIMEOUT, "A worker did not report");
   }
 
+  /** Bytes that live in its heap, all garbage collected. */
+  async weigh(): Promise<number> {
+    const answer = new Promise<number>((resolve) => (this.#onWeight = resolve));
+    this.#send({ type: "weigh" });
+    return within(answer, REPORT_TIMEOUT, "A worker did not weigh itself");
+  }
+
   /** Lets it close what it opened; ends it when it does not. */
   async stop(): Promise<void> {
     this.#send({ type: "stop" });
@@ -94,10 +100,12 @@ export class WorkerProcess {
       case "counters":
         this.counters = message.counters;
         this.feed = message.feed;
-        this.leastHeap = Math.min(this.leastHeap, message.heap);
         if (message.final) {
           this.#onFinal?.(message.counters);
         }
+        break;
+      case "weight":
+        this.#onWeight?.(message.heap);
         break;
       case "error":
         if (this.errors.length < 3) {

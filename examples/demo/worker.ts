@@ -1,5 +1,7 @@
 import { rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Cache, TierFactory } from "../../src/index.js";
 import { createApi } from "../tracker/api.js";
 import type { CachedTracker } from "../tracker/cached.js";
@@ -51,12 +53,14 @@ async function start(settings: WorkerSettings): Promise<void> {
       type: "counters",
       counters: countersOf(database.queries, cached),
       feed: roleOf(cached),
-      heap: process.memoryUsage().heapUsed,
       final,
     });
   process.on("message", (message: ToWorker) => {
     if (message.type === "report") {
       report(true);
+    }
+    if (message.type === "weigh") {
+      send({ type: "weight", heap: livingHeap() });
     }
     if (message.type === "stop") {
       stopping = true;
@@ -152,6 +156,16 @@ function countersOf(sourceQueries: number, cached: CachedTracker | undefined): W
     loads: total?.loads ?? 0,
     coalesced: total === undefined ? 0 : total.coalesced.process + total.coalesced.cluster,
   };
+}
+
+/** Collects all garbage first; it stops the process for some milliseconds. */
+function livingHeap(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // What the first run finds dead may have held more, through finalizers and weak references.
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
 }
 
 function send(message: FromWorker): void {

@@ -1,4 +1,5 @@
 import { facade } from "../repository/facade.js";
+import { withPooledClient } from "./pooled-client.js";
 import { BYPASS, QueryCache, type CachedQuery, type QueryCacheOptions } from "./queries.js";
 import { thawed } from "./queries-rows.js";
 import type { Session } from "./queries-session.js";
@@ -171,17 +172,12 @@ class PooledQueries {
   }
 
   async #withClient<T>(body: (connection: Connection) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
-    let failure: unknown;
-    try {
-      return await body(this.#connectionOf(client));
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
+    return withPooledClient(
+      this.#pool,
+      (client) => body(this.#connectionOf(client)),
       // As the pool's own `query` does: a client that failed is not used again.
-      client.release?.(failure);
-    }
+      (client, failure) => client.release?.(failure),
+    );
   }
 
   #connect(callback: Callback | undefined): unknown {

@@ -1,5 +1,6 @@
 import { CacheError } from "../errors.js";
 import { identifier, sqlState } from "./pg.js";
+import { withPooledClient } from "./pooled-client.js";
 
 /** The calls made on a client of a pool of `pg` (8). */
 export interface SinkClient {
@@ -44,27 +45,28 @@ export async function transaction<T>(
   work: (query: Query, client: SinkClient) => Promise<T>,
   begin: readonly string[] = FLUSHING,
 ): Promise<T> {
-  const client = await pool.connect();
-  const query: Query = async (text, values) => (await client.query(text, values)).rows;
   let isUsable = false;
-  try {
-    for (const statement of begin) await query(statement);
-    try {
-      const result = await work(query, client);
-      await query("COMMIT");
-      isUsable = true;
-      return result;
-    } catch (error) {
-      await query("ROLLBACK").then(
-        () => (isUsable = true),
-        // The first error says more.
-        () => undefined,
-      );
-      throw error;
-    }
-  } finally {
-    client.release(!isUsable);
-  }
+  return withPooledClient(
+    pool,
+    async (client) => {
+      const query: Query = async (text, values) => (await client.query(text, values)).rows;
+      for (const statement of begin) await query(statement);
+      try {
+        const result = await work(query, client);
+        await query("COMMIT");
+        isUsable = true;
+        return result;
+      } catch (error) {
+        await query("ROLLBACK").then(
+          () => (isUsable = true),
+          // The first error says more.
+          () => undefined,
+        );
+        throw error;
+      }
+    },
+    (client) => client.release(!isUsable),
+  );
 }
 
 /**

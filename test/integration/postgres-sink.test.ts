@@ -1,8 +1,9 @@
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createCache, type Cache, type CacheEvent, type WriteBehind } from "../../src/index.js";
 import { postgresCounts } from "../../src/postgres/sink-counts.js";
 import { postgresSink, type PostgresSinkOptions } from "../../src/postgres/sink.js";
+import { transaction } from "../../src/postgres/sink-transaction.js";
 import { MemoryJournal } from "../../src/testing/index.js";
 import { createPeople } from "../support/people.js";
 import { onePostgres } from "./one-postgres.js";
@@ -184,6 +185,22 @@ describe("rows written behind", () => {
     await seats.delete([1, "B"]);
     await seats.flush();
     expect((await pool.query("SELECT * FROM seats")).rows).toEqual([{ row: 1, Seat: "A", taken: true }]);
+  });
+});
+
+describe("a connection that breaks between two statements of a transaction", () => {
+  it("rejects the next one, and ends neither the process nor the pool", async () => {
+    const { pool } = database;
+    const flushing = transaction(pool, async (query, client) => {
+      const [session] = await query("SELECT pg_backend_pid() AS pid");
+      // Not `once` of node:events, which would hear the error.
+      const ended = new Promise<void>((resolve) => (client as PoolClient).once("end", resolve));
+      await pool.query("SELECT pg_terminate_backend($1)", [(session as { pid: number }).pid]);
+      await ended;
+      await query("SELECT 1");
+    });
+    await expect(flushing).rejects.toThrow(/not queryable/);
+    expect((await pool.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
   });
 });
 

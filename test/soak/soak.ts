@@ -33,8 +33,8 @@ export interface EpisodeResult {
   readonly wrongAfterQuiet: number;
   /** Milliseconds: the oldest answer that was within its bound. */
   readonly stalest: number;
-  /** Bytes in use in each process's heap, the least of the episode. */
-  readonly heaps: readonly number[];
+  /** What lives in each process's heap at its end, in bytes; processes are numbered as they began. */
+  readonly heaps: readonly { readonly process: number; readonly bytes: number }[];
   readonly examples: readonly string[];
 }
 
@@ -67,6 +67,7 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
   );
   aborted.catch(() => undefined);
   const workers: WorkerProcess[] = [];
+  const begun: WorkerProcess[] = [];
   cleanup.add("stop the processes", async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.stop()));
   });
@@ -75,6 +76,7 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
     const cache = { name: "soak", slot: "tiercache_soak", shared, assets: undefined };
     const worker = await WorkerProcess.start({ databaseUrl: server.url, schema: undefined, cache });
     workers.push(worker);
+    begun.push(worker);
     void worker.exited.then((how) => {
       if (workers.includes(worker)) ended.abort(new Error(`A process ended by itself (${how})`));
     });
@@ -84,7 +86,8 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
     redis,
     postgres: server.url,
     async replaceWorker() {
-      await workers.shift()?.kill();
+      // The youngest: the first lives from the first episode to the last, and shows whether its memory grows.
+      await workers.pop()?.kill();
       await startWorker();
     },
   };
@@ -94,10 +97,11 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
     writes: 0.02,
   });
   const checker = new StalenessChecker({ otherWorker: MAX_STALENESS, outOfBand: MAX_STALENESS });
+  const weigh = async (): Promise<EpisodeResult["heaps"]> =>
+    Promise.all(workers.map(async (worker) => ({ process: begun.indexOf(worker), bytes: await worker.weigh() })));
   const results: EpisodeResult[] = [];
   for (let number = 1; number <= options.episodes; number += 1) {
     const strike = STRIKES[(number - 1) % STRIKES.length] as Strike;
-    for (const worker of workers) worker.leastHeap = Number.POSITIVE_INFINITY;
     if (strike.isBetween === true) await strike.strike(world);
     const struck =
       strike.isBetween === true ? Promise.resolve() : later(options.episode / 3, () => strike.strike(world));
@@ -119,19 +123,14 @@ async function run(options: SoakOptions, cleanup: Cleanup): Promise<readonly Epi
       onSecond: () => undefined,
     });
     await struck;
-    const result = resultOf(number, strike.name, phase, workers);
+    const result = resultOf(number, strike.name, phase, await weigh());
     results.push(result);
     options.onEpisode(result);
   }
   return results;
 }
 
-function resultOf(
-  number: number,
-  strike: string,
-  phase: PhaseResult,
-  workers: readonly WorkerProcess[],
-): EpisodeResult {
+function resultOf(number: number, strike: string, phase: PhaseResult, heaps: EpisodeResult["heaps"]): EpisodeResult {
   const { stale, wrongAfterQuiet } = phase;
   return {
     number,
@@ -141,7 +140,7 @@ function resultOf(
     beyondBound: stale.unexplained,
     wrongAfterQuiet: wrongAfterQuiet.api + wrongAfterQuiet.outOfBand,
     stalest: stale.largestStalenessMs,
-    heaps: workers.map((worker) => worker.leastHeap),
+    heaps,
     examples: [...stale.examples, ...phase.errorMessages],
   };
 }
@@ -152,12 +151,16 @@ async function later(milliseconds: number, act: () => Promise<void>): Promise<vo
 }
 
 /**
- * How much more the processes' heaps hold at the end than before, as a ratio: the least of any in the last quarter of the
- * episodes by the least in the second quarter; in the first they still fill. A heap's least is what lives in it.
+ * How much more lives in a process's heap at the end of its life than in the middle of it, as a ratio; the largest of all processes that
+ * lived for eight episodes or more, `NaN` when none did. In the first half they still fill.
  */
 export function heapGrowth(results: readonly EpisodeResult[]): number {
-  const quarter = Math.floor(results.length / 4);
-  if (quarter === 0) return Number.NaN;
-  const least = (some: readonly EpisodeResult[]): number => Math.min(...some.flatMap(({ heaps }) => heaps));
-  return least(results.slice(-quarter)) / least(results.slice(quarter, 2 * quarter));
+  const lives = new Map<number, number[]>();
+  for (const { process, bytes } of results.flatMap(({ heaps }) => heaps)) {
+    lives.set(process, [...(lives.get(process) ?? []), bytes]);
+  }
+  const ratios = [...lives.values()]
+    .filter((life) => life.length >= 8)
+    .map((life) => (life.at(-1) ?? Number.NaN) / (life[life.length >> 1] ?? Number.NaN));
+  return ratios.length === 0 ? Number.NaN : Math.max(...ratios);
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.js";
 import { toMilliseconds, type Duration } from "../../duration.js";
 import { knownOptions, optionError } from "../../policy.js";
 import { resultsOf, type PgLike, type PgRow } from "../pg.js";
+import { withPooledClient } from "../pooled-client.js";
 import type { Database } from "./database.js";
 import { parseLsn } from "./lsn.js";
 import { Waits } from "./within.js";
@@ -85,13 +86,14 @@ export class Replica<Client extends ReplicaClient> implements ReplicaReads<Clien
   async read<T>(context: { readonly skip: () => void }, read: (client: Client) => Promise<T>): Promise<T> {
     // Without an answer of the primary's, a replica's is one for its callers.
     const wanted = await this.#primary().catch(() => undefined);
-    const client = await this.#pool.connect();
-    try {
-      if (wanted === undefined || !(await this.#reaches(client, wanted))) context.skip();
-      return await read(client);
-    } finally {
-      client.release();
-    }
+    return withPooledClient(
+      this.#pool,
+      async (client) => {
+        if (wanted === undefined || !(await this.#reaches(client, wanted))) context.skip();
+        return read(client);
+      },
+      (client) => client.release(),
+    );
   }
 
   /** Whether the server of that connection has replayed the place, or does while it is waited for. */

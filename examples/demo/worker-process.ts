@@ -10,7 +10,7 @@ import {
 } from "./messages.js";
 import { within } from "../../scripts/servers/within.js";
 
-const START_TIMEOUT = 30_000;
+const START_TIMEOUT = 60_000;
 const REPORT_TIMEOUT = 5_000;
 const STOP_TIMEOUT = 3_000;
 

@@ -9,7 +9,8 @@ export type TimeCounts = readonly number[];
 
 /**
  * How long things took, on a log scale from 0.1 µs to a minute: a bucket's times differ by less than a fifth, so a percentile is
- * right within a tenth. Counts of several processes are added up bucket by bucket, which percentiles are not.
+ * right within a tenth. Counts of several processes are added up bucket by bucket, which percentiles are not; so the buckets are few, as
+ * every process sends its own in each report.
  */
 export class TimeHistogram {
   readonly #counts = new Array<number>(BUCKETS).fill(0);

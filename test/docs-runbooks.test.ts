@@ -75,7 +75,7 @@ describe("docs/operate", () => {
   it("runs commands with flags that there are", () => {
     const lines = [...text.matchAll(/npx tiercache (\w+)([^\n#]*)/g)];
     expect(lines.length).toBeGreaterThan(15);
-    const shared = read("src/cli/reach.ts");
+    const shared = read("src/cli/reach-options.ts");
     const files = readdirSync(new URL("src/cli/commands/", root)).map((file) => read(`src/cli/commands/${file}`));
     for (const [line, command = "", rest = ""] of lines) {
       const home = files.find((file) => new RegExp(String.raw`\.command\("${command}[" ]`).test(file)) ?? "";
@@ -87,7 +87,7 @@ describe("docs/operate", () => {
   });
 
   it("names checks that doctor makes", () => {
-    const doctor = sources("src/cli/doctor");
+    const doctor = sources("src/cli/doctor") + sources("src/admin/doctor");
     const rows = [...read("docs/operate/checklist.md").matchAll(/^\| [^|]+\| [^|]+\| (`[^|]+) \|/gm)];
     const named = rows.flatMap(([, cell = ""]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
     expect(named.length).toBeGreaterThan(20);

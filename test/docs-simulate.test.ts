@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { runCli } from "./cli/run-cli.js";
+import { runHere } from "./cli/run-here.js";
 
 const page = readFileSync(new URL("../docs/simulate.md", import.meta.url), "utf8");
 
@@ -15,7 +15,7 @@ describe("docs/simulate.md", () => {
   });
 
   it.each(examples)("shows what is printed by: tiercache $command", async ({ command, output }) => {
-    const { code, stdout, stderr } = await runCli(...command.split(" "));
+    const { code, stdout, stderr } = await runHere(command.split(" "));
 
     expect(withoutOwnFigures(stdout)).toBe(withoutOwnFigures(output));
     expect(stderr).toBe("");

@@ -1,8 +1,8 @@
 import type { TierExplanation } from "../explain.js";
-import type { ShownEntry, ShownFacts } from "./commands/get.js";
-import { bytes, milliseconds } from "./figures.js";
-import { plainText } from "./plain-text.js";
-import { span } from "./spans.js";
+import type { ShownEntry, ShownFacts } from "./shown-entry.js";
+import { bytes, milliseconds } from "../figures.js";
+import { plainText } from "../plain-text.js";
+import { span } from "../spans.js";
 import type { Terminal } from "./terminal.js";
 
 type Colors = Terminal["colors"];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import { frame } from "./live-screen.js";
-import { cut, plainText } from "./plain-text.js";
-import { span } from "./spans.js";
+import { cut, plainText } from "../plain-text.js";
+import { span } from "../spans.js";
 
 describe("a frame of a live screen", () => {
   it("has no more lines and columns than there is room for; colours take none", () => {
@@ -10,6 +10,10 @@ describe("a frame of a live screen", () => {
     expect(frame(text, 3, 7)).toBe(
       "\u001B[Hone two\u001B[K\r\n\u001B[32mgreen\u001B[39m a\u001B[K\r\nthree\u001B[K\u001B[J",
     );
+  });
+
+  it("lets nothing through that moves the cursor but its own", () => {
+    expect(frame("a\u001B[5Ab\u009B2J", 2, 20)).toBe("\u001B[Ha [5Ab 2J\u001B[K\u001B[J");
   });
 
   it("fits a usual terminal where the size is not known, or 0", () => {

@@ -1,7 +1,7 @@
-import type { Terminal } from "./terminal.js";
-
-/** How a live screen ended. */
-export type LiveEnd = "quit" | "interrupted";
+import { EXIT, type ExitCode } from "./exit-codes.js";
+import { pause } from "./pause.js";
+import { stoppable } from "./stoppable.js";
+import { safeText, type Terminal } from "./terminal.js";
 
 const ENTER = "\u001B[?1049h\u001B[?25l";
 const LEAVE = "\u001B[?25h\u001B[?1049l";
@@ -14,63 +14,48 @@ const CTRL_C = "\u0003";
 
 /**
  * Draws a text again and again in place of the last one, until `q` or Ctrl-C. What was on the terminal before is back
- * afterwards, whatever happens.
+ * afterwards, whatever happens, and a drawing that hangs keeps nobody.
  *
  * @param over ends it as `q` does
  */
-export async function runLive(
+export function runLive(
   terminal: Terminal,
   draw: () => Promise<string>,
   every: number,
   over?: AbortSignal,
-): Promise<LiveEnd> {
-  const { stdin, stdout } = process;
-  const hasKeys = stdin.isTTY;
-  const stop = new AbortController();
-  // The first one counts.
-  const end = (how: LiveEnd): void => stop.abort(how);
-  const onKey = (key: Uint8Array): void => {
-    const text = new TextDecoder().decode(key);
-    if (text.includes(CTRL_C)) end("interrupted");
-    else if (/q|Q/.test(text)) end("quit");
-  };
-  const onSignal = (): void => end("interrupted");
-  terminal.out(ENTER);
-  // Raw, or `q` would wait for a line's end; then Ctrl-C is a key as well.
-  if (hasKeys) stdin.setRawMode(true).resume().on("data", onKey);
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  over?.addEventListener("abort", () => end("quit"), { once: true });
-  try {
-    while (!stop.signal.aborted) {
-      const text = await draw();
-      terminal.out(frame(text, stdout.rows, stdout.columns));
-      await pause(every, stop.signal);
-    }
-    return stop.signal.reason as LiveEnd;
-  } finally {
-    if (hasKeys) stdin.off("data", onKey).setRawMode(false).pause();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    terminal.out(LEAVE);
-  }
-}
-
-/** Resolves when the time is over, or the signal is aborted. */
-export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
+): Promise<ExitCode> {
+  return stoppable(async (stop) => {
+    const { stdin, stdout } = process;
+    const hasKeys = stdin.isTTY;
+    const { signal } = stop;
+    const ended = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+    // The first one counts.
+    const onKey = (key: Uint8Array): void => {
+      const text = new TextDecoder().decode(key);
+      if (text.includes(CTRL_C)) stop.abort(EXIT.interrupted);
+      else if (/q|Q/.test(text)) stop.abort(EXIT.ok);
     };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
+    terminal.draw(ENTER);
+    // Raw, or `q` would wait for a line's end; then Ctrl-C is a key as well.
+    if (hasKeys) stdin.setRawMode(true).resume().on("data", onKey);
+    over?.addEventListener("abort", () => stop.abort(EXIT.ok), { once: true });
+    try {
+      while (!signal.aborted) {
+        const text = await Promise.race([draw(), ended]);
+        if (text !== undefined) terminal.draw(frame(text, stdout.rows, stdout.columns));
+        await pause(every, signal);
+      }
+      return signal.reason as ExitCode;
+    } finally {
+      if (hasKeys) stdin.off("data", onKey).setRawMode(false).pause();
+      terminal.draw(LEAVE);
+    }
   });
 }
 
 /** As much of a text as the terminal has room for. */
 export function frame(text: string, rows: number | undefined, columns: number | undefined): string {
-  const lines = text
+  const lines = safeText(text)
     .trimEnd()
     .split("\n")
     .slice(0, rows || ROWS)

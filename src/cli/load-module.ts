@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import type { Cache } from "../api.js";
+
 /** What keeps a user's module from being used; `missing` when it is not there. */
 export class ModuleError extends Error {
   readonly missing: boolean;
@@ -14,6 +16,9 @@ export class ModuleError extends Error {
   }
 }
 
+/** A module of the user's: its exports. */
+export type LoadedModule = Readonly<Record<string, unknown>>;
+
 interface TsxManifest {
   readonly exports: { readonly "./esm/api": { readonly import: { readonly default: string } } };
 }
@@ -23,14 +28,14 @@ interface TsxManifest {
  *
  * @throws ModuleError that says what to do.
  */
-export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+export async function loadModule(path: string): Promise<LoadedModule> {
   const file = resolve(path);
   await access(file).catch((cause: unknown) => {
     throw new ModuleError(`There is no file ${path}`, { missing: true, cause });
   });
   const url = pathToFileURL(file).href;
   try {
-    return (await import(url)) as Readonly<Record<string, unknown>>;
+    return (await import(url)) as LoadedModule;
   } catch (error) {
     if (!/\.[cm]?tsx?$/.test(file) || (error as NodeJS.ErrnoException).code !== "ERR_UNKNOWN_FILE_EXTENSION")
       throw error;
@@ -38,7 +43,7 @@ export async function loadModule(path: string): Promise<Readonly<Record<string, 
   }
 }
 
-async function loadTypeScript(path: string, file: string, url: string): Promise<Readonly<Record<string, unknown>>> {
+async function loadTypeScript(path: string, file: string, url: string): Promise<LoadedModule> {
   let loader: string;
   try {
     // The module for `import`, which `require.resolve` does not give.
@@ -51,14 +56,21 @@ async function loadTypeScript(path: string, file: string, url: string): Promise<
     });
   }
   const { tsImport } = (await import(pathToFileURL(loader).href)) as {
-    tsImport: (url: string, parent: string) => Promise<Readonly<Record<string, unknown>>>;
+    tsImport: (url: string, parent: string) => Promise<LoadedModule>;
   };
   return tsImport(url, url);
 }
 
 /** The export of a name, or the one under it in the default export, as modules compiled to CommonJS have it. */
-export function exported(module: Readonly<Record<string, unknown>>, name: string): unknown {
+export function exported(module: LoadedModule, name: string): unknown {
   const fallback: unknown = module["default"];
   if (module[name] !== undefined || typeof fallback !== "object" || fallback === null) return module[name];
   return Reflect.get(fallback, name);
+}
+
+/** Gives back what a module opened: its caches, and the rest by a function `close` that it may export. */
+export async function closeModule(module: LoadedModule, caches: readonly Cache[]): Promise<void> {
+  for (const cache of caches) await cache.close();
+  const close = exported(module, "close");
+  if (typeof close === "function") await (close as () => unknown)();
 }

@@ -1,8 +1,8 @@
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { toMilliseconds } from "../duration.js";
 import { CacheError } from "../errors.js";
 import { toLatency, type Latency } from "../simulate/latency.js";
-import { POLICY_NAMES, type OnlinePolicy, type PolicyName } from "../simulate/policies/catalogue.js";
+import { POLICY_NAMES, type OnlinePolicy, type PolicyName } from "../simulate/policies/names.js";
 import { toCacheSize, type CacheSize } from "../simulate/sizes.js";
 import { columnNamed, type CsvColumn } from "../simulate/trace/csv.js";
 import { toBytes } from "../tiers/memory/limits.js";
@@ -79,12 +79,9 @@ export function count(text: string): number {
   throw new InvalidArgumentError("Expected an integer of 1 or more.");
 }
 
-/** Has the help print defaults as a user would write them. */
-export function showDefaults(command: Command, texts: Readonly<Record<string, string>>): void {
-  for (const option of command.options) {
-    const text = texts[option.long ?? ""];
-    if (text !== undefined) option.defaultValueDescription = text;
-  }
+/** An option with a default, which the help prints as a user would write it. */
+export function withDefault<T>(flags: string, description: string, parse: (text: string) => T, text: string): Option {
+  return new Option(flags, description).argParser(parse).default(parse(text), text);
 }
 
 function split(text: string): readonly string[] {

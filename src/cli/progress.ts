@@ -2,7 +2,7 @@ import type { Terminal } from "./terminal.js";
 
 const WIDTH = 24;
 /** Milliseconds between two drawings. */
-const PAUSE = 100;
+export const DRAWN_EVERY = 100;
 
 export interface ProgressOptions {
   /** The file's. */
@@ -37,16 +37,19 @@ export class Progress {
     if (bytesRead < this.#last) this.#pass += 1;
     this.#last = bytesRead;
     const now = this.#now();
-    if (!this.#isShown || now - this.#drawn < PAUSE) return;
+    if (!this.#isShown || now - this.#drawn < DRAWN_EVERY) return;
     this.#drawn = now;
-    const done = Math.min(1, (this.#pass + bytesRead / this.#bytes) / this.#passes);
-    const filled = Math.round(done * WIDTH);
-    const percent = `${Math.floor(done * 100)}`.padStart(3);
-    this.#terminal.status(`${"█".repeat(filled)}${"░".repeat(WIDTH - filled)} ${percent}%`);
+    this.#terminal.status(progressBar(Math.min(1, (this.#pass + bytesRead / this.#bytes) / this.#passes)));
   };
 
   /** Takes the bar away. */
   end(): void {
     if (this.#isShown) this.#terminal.status("");
   }
+}
+
+/** `██████░░░░░░  50%` @param part from 0 to 1 */
+export function progressBar(part: number): string {
+  const filled = Math.round(part * WIDTH);
+  return `${"█".repeat(filled)}${"░".repeat(WIDTH - filled)} ${String(Math.floor(part * 100)).padStart(3)}%`;
 }

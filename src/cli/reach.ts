@@ -1,5 +1,4 @@
 import { userInfo } from "node:os";
-import type { Command } from "commander";
 
 import { createAdmin } from "../admin/create-admin.js";
 import type { ProcessReport } from "../admin/report.js";
@@ -9,17 +8,12 @@ import { encodeName } from "../keys.js";
 import { redis } from "../redis/redis.js";
 import { CommandError } from "./command-error.js";
 import { EXIT, type ExitCode } from "./exit-codes.js";
-import { loadModule, ModuleError } from "./load-module.js";
+import { closeModule, loadModule, ModuleError, type LoadedModule } from "./load-module.js";
+import { pause } from "./pause.js";
+import type { ReachFlags } from "./reach-options.js";
 import { openRedis, UnreachableError } from "./redis-client.js";
 import { secretOf } from "./secrets.js";
 import type { Terminal } from "./terminal.js";
-
-/** How a command is told where the cache is. */
-export interface ReachFlags {
-  readonly name?: string;
-  readonly admin?: string;
-  readonly module?: string;
-}
 
 /** A cache as the admin API shows it, whoever answers: a process of it, or this command on its shared tier. */
 export interface Reach {
@@ -52,28 +46,25 @@ interface Me {
 }
 
 const TIMEOUT = 60_000;
+/** Milliseconds that an answer of Redis to one command may take. */
+const ANSWER_TIMEOUT = 3_000;
 const TOKEN = "TIERCACHE_TOKEN";
 
-/** Says in a command's help how it is told where the cache is. */
-export const REACH_HELP: string = `
-Where the cache is: REDIS_URL and --name, for what its shared tier and the processes on it know (those that call createAdmin); or
---admin, for what a process's own admin API tells; or --module, for what only the cache's code can read.
-Environment: REDIS_URL, TIERCACHE_NAME (for --name), TIERCACHE_SECRET (of a cache that signs), ${TOKEN} (for --admin).
-Each of them may be a file instead: REDIS_URL_FILE.`;
-
-export function addReachOptions(command: Command): Command {
-  return command
-    .option("--name <cache>", "the name that the cache was created with")
-    .option("--admin <url>", "the address of a process's admin API")
-    .option("--module <file>", "a module that exports the cache");
-}
-
 /**
- * Reaches a cache.
+ * Reaches a cache, has it used, and lets go of it however that ends.
  *
  * @throws CommandError, ModuleError or UnreachableError that say what is missing.
  */
-export async function reach(flags: ReachFlags, terminal: Terminal): Promise<Reach> {
+export async function withReach<T>(flags: ReachFlags, terminal: Terminal, use: (to: Reach) => Promise<T>): Promise<T> {
+  const to = await reach(flags, terminal);
+  try {
+    return await use(to);
+  } finally {
+    await to.close();
+  }
+}
+
+async function reach(flags: ReachFlags, terminal: Terminal): Promise<Reach> {
   const name = flags.name ?? nameInEnvironment();
   if (flags.admin !== undefined && flags.module !== undefined)
     throw new CommandError(EXIT.usage, "--admin and --module exclude each other");
@@ -106,8 +97,9 @@ export async function openCache(
   try {
     const head = `${encodeName(name)}#head`;
     const [found, shards] = await Promise.all([
-      opened.command("EXISTS", head),
-      opened.command("EXISTS", `${encodeName(name)}#shards`),
+      // Both are text, and a cache's own account may ask for its length.
+      opened.command("STRLEN", head),
+      opened.command("STRLEN", `${encodeName(name)}#shards`),
     ]);
     if (Number(shards) > 0) throw clustered();
     // A cache that is opened under a wrong name would leave a log of its own behind.
@@ -122,7 +114,7 @@ export async function openCache(
     return { cache, command: opened.command, close: async () => (await cache.close(), opened.close()) };
   } catch (error) {
     opened.close();
-    throw error instanceof Error && error.message.startsWith("MOVED") ? clustered() : refusedOr(error);
+    throw error instanceof Error && error.message.startsWith("MOVED") ? clustered() : error;
   }
 }
 
@@ -138,7 +130,23 @@ export async function connect(url: string): Promise<{
   });
   const { client } = opened;
   if (!("sendCommand" in client)) throw new ModuleError("This needs the package `redis` (5 or later): npm i redis");
-  return { client, close: () => opened.close(), command: (...words) => client.sendCommand(words) };
+  const command = (...words: readonly string[]): Promise<unknown> => bounded(client.sendCommand(words), hostOf(url));
+  return { client, close: () => opened.close(), command };
+}
+
+/** A server that hangs takes commands, and answers none. */
+async function bounded<T>(answer: Promise<T>, host: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new UnreachableError(`Redis at ${host}: it does not answer`)), ANSWER_TIMEOUT);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } catch (error) {
+    throw refusedOr(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function clustered(): CommandError {
@@ -157,13 +165,13 @@ function hostOf(url: string): string {
 /** The caches that a module exports. @throws ModuleError when it exports none. */
 export async function cachesOf(
   path: string,
-): Promise<{ readonly caches: readonly Cache[]; readonly exports: Readonly<Record<string, unknown>> }> {
+): Promise<{ readonly module: LoadedModule; readonly caches: readonly Cache[] }> {
   const module = await loadModule(path);
   const fallback: unknown = module["default"];
   const exports = { ...(typeof fallback === "object" && fallback !== null ? fallback : {}), ...module };
   const caches = [...new Set(Object.values(exports).filter(isCache))];
   if (caches.length === 0) throw new ModuleError(`Expected ${path} to export a cache`);
-  return { caches, exports };
+  return { module, caches };
 }
 
 function isCache(value: unknown): value is Cache {
@@ -174,21 +182,14 @@ function isCache(value: unknown): value is Cache {
   );
 }
 
-/** Gives back what a module opened: by its caches, and by a function `close` that it may export. */
-export async function closeModule({ caches, exports }: Awaited<ReturnType<typeof cachesOf>>): Promise<void> {
-  for (const cache of caches) await cache.close();
-  const { close } = exports;
-  if (typeof close === "function") await (close as () => unknown)();
-}
-
 async function inModule(path: string, name: string | undefined, terminal: Terminal): Promise<Reach> {
-  const module = await cachesOf(path);
-  const found = name === undefined ? module.caches[0] : module.caches.find((cache) => cache.name === name);
+  const { module, caches } = await cachesOf(path);
+  const found = name === undefined ? caches[0] : caches.find((cache) => cache.name === name);
   if (found === undefined) {
-    await closeModule(module);
+    await closeModule(module, caches);
     throw new CommandError(EXIT.notFound, `${path} exports no cache named ${JSON.stringify(name)}`);
   }
-  return reachCache(found, () => closeModule(module), terminal);
+  return reachCache(found, () => closeModule(module, caches), terminal);
 }
 
 /** A cache that this command has. */
@@ -324,7 +325,7 @@ export async function gatherReports(to: Reach, wait: number, terminal: Terminal)
   let reports = await reportsOf(to);
   while (Date.now() < until) {
     terminal.status(`asking the processes of ${to.name}: ${reports.length} so far`);
-    await new Promise((resolve) => setTimeout(resolve, Math.min(POLL, Math.max(1, until - Date.now()))));
+    await pause(Math.min(POLL, until - Date.now()));
     reports = await reportsOf(to);
   }
   terminal.status("");

@@ -1,9 +1,9 @@
 import type { Overview } from "../admin/merge.js";
 import type { ReadStats } from "../stats.js";
 import { percentile } from "../time-histogram.js";
-import { bytes, integer, milliseconds, percent } from "./figures.js";
-import { plainText } from "./plain-text.js";
-import { span } from "./spans.js";
+import { bytes, integer, milliseconds, percent } from "../figures.js";
+import { plainText } from "../plain-text.js";
+import { span } from "../spans.js";
 import type { Terminal } from "./terminal.js";
 import { textTable, type TableCell } from "./text-table.js";
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { jsonLine, jsonText } from "./json-text.js";
 import { Progress } from "./progress.js";
 import { createTerminal, type Terminal } from "./terminal.js";
 
@@ -38,12 +39,34 @@ describe("a terminal", () => {
     expect([out.text, err.text]).toEqual(["data\n", "warning\n"]);
   });
 
+  it("takes nothing for its own commands that is in the texts of others, but lets colours, tabs and lines pass", () => {
+    const { terminal, out, err } = terminalOn(true);
+    terminal.out("a\u001B[2Jb\u009B2Jc\u0007d\re\u001B]0;title\u0007\n\t\u001B[32mgreen\u001B[39m\n");
+    terminal.note("a\u001B[2Jb\u009B2J");
+    terminal.status("a\u001B[2Jb");
+
+    expect(out.text).toBe("a [2Jb 2Jc d e ]0;title \n\t\u001B[32mgreen\u001B[39m\n");
+    expect(err.text).toBe("a [2Jb 2J\n\r\u001B[2Ka [2Jb");
+  });
+
   it("takes its status away before it says something", () => {
     const { terminal, err } = terminalOn(true);
     terminal.status("half");
     terminal.note("done");
 
     expect(err.text).toBe("\r\u001B[2Khalf\r\u001B[2Kdone\n");
+  });
+});
+
+describe("JSON", () => {
+  it("says its schema's version first, and brings no control of a terminal through", () => {
+    const data = { key: "a\u001B[2J\u009B2J\u007F", tags: ["é"] };
+    const text = jsonText(data);
+    expect(text.startsWith('{\n  "schemaVersion": 1,\n  "key"')).toBe(true);
+    expect(text).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F]/);
+    expect(JSON.parse(text)).toEqual({ schemaVersion: 1, ...data });
+    expect(jsonLine(data).split("\n")).toHaveLength(2);
+    expect(JSON.parse(jsonLine(data))).toEqual({ schemaVersion: 1, ...data });
   });
 });
 

@@ -4,9 +4,11 @@ type Colors = ReturnType<typeof picocolors.createColors>;
 
 /** Where a command writes: data to `out`, everything else to `note`. */
 export interface Terminal {
-  /** Appends text to standard output. */
+  /** Appends text to standard output, without what could move a terminal's cursor or say something to it; colours pass. */
   out(text: string): void;
-  /** Appends a line to standard error. */
+  /** Writes to standard output what moves the cursor: only a live screen does. */
+  draw(text: string): void;
+  /** Appends a line to standard error; safe as `out` is. */
   note(line: string): void;
   /** Replaces the last line of standard error; does nothing where nobody watches. */
   status(line: string): void;
@@ -30,18 +32,27 @@ export function createTerminal(
   const isPlain = (environment["NO_COLOR"] ?? "") !== "" || environment["TERM"] === "dumb";
   let hasStatus = false;
   return {
-    out: (text) => void stdout.write(text),
+    out: (text) => void stdout.write(safeText(text)),
+    draw: (text) => void stdout.write(text),
     note(line) {
       if (hasStatus) stderr.write("\r\u001B[2K");
       hasStatus = false;
-      stderr.write(`${line}\n`);
+      stderr.write(`${safeText(line)}\n`);
     },
     status(line) {
       if (stderr.isTTY !== true) return;
-      stderr.write(`\r\u001B[2K${line}`);
+      stderr.write(`\r\u001B[2K${safeText(line)}`);
       hasStatus = line !== "";
     },
     isLive: stdout.isTTY === true && environment["TERM"] !== "dumb",
     colors: picocolors.createColors(stdout.isTTY === true && !isPlain),
   };
+}
+
+/** What sets a colour, or else a control of C0 or C1 (ECMA-48) that is neither a tab nor the end of a line. */
+const CONTROLS = /\u001B\[[\d;]*m|[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g;
+
+/** Text that a terminal takes for nothing but text and colours, whoever's keys and messages are in it. */
+export function safeText(text: string): string {
+  return text.replaceAll(CONTROLS, (found) => (found.length > 1 ? found : " "));
 }

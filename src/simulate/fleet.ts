@@ -1,7 +1,8 @@
 import { CacheError } from "../errors.js";
 import { createBalancer, type Balance } from "./balance.js";
 import { Hierarchy, newTierRun, type TierRun } from "./hierarchy.js";
-import { createCacheOf, type Capacity, type OnlinePolicy } from "./policies/catalogue.js";
+import { createCacheOf, type Capacity } from "./policies/catalogue.js";
+import type { OnlinePolicy } from "./policies/names.js";
 import { checkedSample, countKeys, noRequests } from "./simulate.js";
 import { correctedRatio, KeyCounts } from "./sample-correction.js";
 import { capacityOf, type CacheSize } from "./sizes.js";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { PolicyName } from "./policies/catalogue.js";
+import type { PolicyName } from "./policies/names.js";
 import { simulate } from "./simulate.js";
 import { toCacheSize } from "./sizes.js";
 

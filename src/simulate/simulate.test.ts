@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { seededRandom } from "./mix.js";
-import { POLICY_NAMES } from "./policies/catalogue.js";
+import { POLICY_NAMES } from "./policies/names.js";
 import { simulate, type SimulatedPoint, type SimulateOptions } from "./simulate.js";
 import { toCacheSize } from "./sizes.js";
 

@@ -1,5 +1,6 @@
 import { CacheError } from "../errors.js";
-import { createCacheOf, type Capacity, type PolicyName } from "./policies/catalogue.js";
+import { createCacheOf, type Capacity } from "./policies/catalogue.js";
+import type { PolicyName } from "./policies/names.js";
 import { nextReads, simulateOpt } from "./policies/opt.js";
 import { Recording } from "./recording.js";
 import type { SimulatedCache } from "./simulated-cache.js";

@@ -49,7 +49,6 @@ describe("the channels of node:diagnostics_channel", () => {
     const { cache } = start();
     await cache.getOrLoad("k", () => 1);
     expect(channel("tiercache:hit").hasSubscribers).toBe(false);
-    const events: string[] = [];
     const messages = await heard("tiercache:miss", async () => {
       await cache.get("k");
       await cache.get("none");
@@ -57,6 +56,5 @@ describe("the channels of node:diagnostics_channel", () => {
     expect(messages).toHaveLength(1);
     await cache.get("none");
     expect(messages).toHaveLength(1);
-    expect(events).toEqual([]);
   });
 });

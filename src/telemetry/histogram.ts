@@ -13,7 +13,10 @@ interface Series {
   sum: number;
 }
 
-/** Observations counted by bucket, for each set of labels. */
+/**
+ * A metric's observations, counted for each set of labels by the bounds that Prometheus is told: those are its users' to read, and not
+ * a scale of our own as that of `TimeHistogram` is.
+ */
 export class Histogram {
   readonly #name: string;
   readonly #bounds: readonly number[];

@@ -1,4 +1,4 @@
-import { Registry } from "prom-client";
+import { Gauge, Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { processes } from "../../test/support/processes.js";
@@ -292,6 +292,13 @@ describe("prometheus", () => {
     registry.resetMetrics();
     metrics.close();
     expect(await registry.metrics()).toBe("\n");
+  });
+
+  it("leaves a registry as it was when one of its names is taken", async () => {
+    const registry = new Registry();
+    registry.registerMetric(new Gauge({ name: METRICS.entries.name, help: "somebody else's", registers: [] }));
+    expect(() => prometheus({ registry })).toThrow(METRICS.entries.name);
+    expect((await registry.getMetricsAsJSON()).map(({ help }) => help)).toEqual(["somebody else's"]);
   });
 
   it("forgets a cache that is taken out, and refuses two of one name", () => {

@@ -87,7 +87,7 @@ class Exporter implements PrometheusMetrics {
   readonly #entities: EntityLabels;
   readonly #now: () => number;
   readonly #registry: MetricRegistry | undefined;
-  readonly #metrics: readonly CollectableMetric[];
+  readonly #registered: string[] = [];
   readonly #compatible: boolean;
   readonly #watched = new Set<Watched>();
   readonly #histograms: Readonly<Record<Parameters<Observe>[0], Histogram>> = {
@@ -107,8 +107,16 @@ class Exporter implements PrometheusMetrics {
     this.#registry = options.registry;
     if (this.#registry !== undefined && typeof this.#registry.registerMetric !== "function")
       throw optionError("registry", "a registry of prom-client", this.#registry);
-    this.#metrics = this.#collectable();
-    for (const metric of this.#metrics) this.#registry?.registerMetric(metric as never);
+    try {
+      for (const metric of this.#collectable()) {
+        this.#registry?.registerMetric(metric as never);
+        this.#registered.push(metric.name);
+      }
+    } catch (error) {
+      // A name is taken, by somebody else: only what is ours is taken back.
+      this.close();
+      throw error;
+    }
   }
 
   watch(cache: Cache): () => void {
@@ -144,7 +152,7 @@ class Exporter implements PrometheusMetrics {
 
   close(): void {
     for (const { unwatch } of [...this.#watched]) unwatch();
-    for (const { name } of this.#metrics) this.#registry?.removeSingleMetric(name);
+    for (const name of this.#registered.splice(0)) this.#registry?.removeSingleMetric(name);
   }
 
   #collectable(): CollectableMetric[] {

@@ -58,6 +58,18 @@ describe("a process without a shared tier", () => {
   });
 });
 
+describe("tiercache get", () => {
+  it("says so when a value is too long to be shown whole", async () => {
+    await cache.set(
+      "long",
+      Array.from({ length: 100 }, () => "y".repeat(4_000)),
+    );
+    const { code, stdout, stderr } = await run("get", "long");
+    expect([code, stderr]).toEqual([0, "only its beginning is shown: it is longer\n"]);
+    expect(stdout.length).toBeLessThan(100_000);
+  });
+});
+
 describe("tiercache doctor", () => {
   it("looks at the code alone, and says what it did not look at", async () => {
     const { code, stdout, stderr } = await runHere(["doctor", "--module", module], { REDIS_URL: "", DATABASE_URL: "" });

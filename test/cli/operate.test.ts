@@ -6,9 +6,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { METRICS } from "../../src/telemetry/prometheus.js";
-import { runCli as runHere } from "../../src/cli/program.js";
-import { createTerminal } from "../../src/cli/terminal.js";
-import { runCli as runProcess, type CliResult } from "./run-cli.js";
+import { runProcess, type CliResult } from "./run-cli.js";
+import { runHere } from "./run-here.js";
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/warm/${name}`, import.meta.url));
 let folder: string;
@@ -17,12 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs the command line in this process, which takes a tenth of the time of one of its own. */
-async function runCli(...argv: readonly string[]): Promise<CliResult> {
-  const result = { stdout: "", stderr: "" };
-  const out = { write: (text: string) => (result.stdout += text) };
-  const error = { write: (text: string) => (result.stderr += text) };
-  return { code: await runHere(argv, createTerminal(out, error, {})), ...result };
+function runCli(...argv: readonly string[]): Promise<CliResult> {
+  return runHere(argv);
 }
 
 describe("tiercache export", () => {
@@ -43,6 +38,11 @@ describe("tiercache export", () => {
     expect(stdout).toContain("- alert: CacheTierDown");
   });
 
+  it("ends without a word when whoever reads has seen enough", async () => {
+    const { code, stderr } = await runProcess(["export", "grafana"], undefined, { isRead: false });
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
   it("knows nothing else", async () => {
     expect((await runCli("export", "excel")).code).toBe(2);
   });
@@ -50,15 +50,17 @@ describe("tiercache export", () => {
 
 describe("tiercache warm", () => {
   it("runs the plan that a module exports, and says what came of it", async () => {
-    const { code, stdout, stderr } = await runProcess("warm", fixture("plan.ts"));
+    const { code, stdout, stderr } = await runProcess(["warm", fixture("plan.ts")]);
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^start: 3 warmed, 0 failed, in \d+\.\d s\n$/);
   });
 
-  it("prints JSON, of the share that is asked for", async () => {
+  it("prints JSON, of the share that is asked for, and calls what the module exports to give back what it opened", async () => {
+    Reflect.deleteProperty(globalThis, "closedByWarm");
     const { code, stdout } = await runCli("warm", fixture("plan.ts"), "--json", "--share", "10%,100%");
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1, plan: "start", done: 3, failed: 0, errors: [] });
+    expect(Reflect.get(globalThis, "closedByWarm")).toBe(true);
   });
 
   it("fails when a task does, with its reason, and keeps no cursor of a plan that has ended", async () => {
@@ -67,6 +69,20 @@ describe("tiercache warm", () => {
     expect(stdout).toContain("1 warmed, 1 failed");
     expect(stderr).toContain("the database is away");
     expect(await readFile(join(folder, "cursor%3Astart.json"), "utf8")).toBe("{}");
+  });
+
+  it("ends with 130 on Ctrl-C, and goes on from there the next time", async () => {
+    const argv = ["warm", fixture("slow.ts"), "--resume", folder, "--concurrency", "1", "--json"];
+    const stopped = await runProcess([...argv, "--per-second", "10"], ({ stderr }, child) => {
+      // Once: the second one would end it at once.
+      if (!child.killed && stderr.split("task\n").length > 3) child.kill("SIGINT");
+    });
+    expect([stopped.code, stopped.stdout]).toEqual([130, ""]);
+    expect(stopped.stderr).toContain("interrupted; the same command goes on from here");
+    const before = stopped.stderr.split("task\n").length - 1;
+    const { code, stdout } = await runCli(...argv);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ done: 30 - before, skipped: before });
   });
 
   it("says what is wrong with a module", async () => {
@@ -82,7 +98,7 @@ describe("tiercache warm", () => {
 describe("tiercache record", () => {
   it("writes what a service reads to a trace that can be simulated", async () => {
     const file = join(folder, "reads.csv");
-    const { code, stdout } = await runProcess(
+    const { code, stdout } = await runProcess([
       "record",
       fixture("service.ts"),
       "--for",
@@ -90,7 +106,7 @@ describe("tiercache record", () => {
       "--out",
       file,
       "--json",
-    );
+    ]);
     expect(code).toBe(0);
     const { reads } = JSON.parse(stdout) as { reads: number };
     expect(reads).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type { Finding } from "../../src/cli/doctor/finding.js";
+import type { Finding } from "../../src/admin/doctor/finding.js";
 import { runHere } from "../cli/run-here.js";
 import { startSource, type Source } from "../support/postgres-source.js";
 

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createAdmin, type Admin } from "../../src/admin/index.js";
 import type { Overview } from "../../src/admin/merge.js";
-import type { Finding } from "../../src/cli/doctor/finding.js";
+import type { Finding } from "../../src/admin/doctor/finding.js";
 import { createCache, memory, type Cache, type ScopedEntity } from "../../src/index.js";
 import { redis } from "../../src/redis/index.js";
 import type { CliResult } from "../cli/run-cli.js";
@@ -404,6 +405,15 @@ describe("tiercache doctor", () => {
       await expect(own.sendCommand(bad)).rejects.toThrow("NOPERM");
     await cache.close();
     own.destroy();
+
+    // What the caches may do is enough for a look at an entry, and not for one at all keys.
+    const REDIS_URL = server.url.replace("redis://", "redis://tiercache:PASSWORD@");
+    expect((await runHere(["get", "rates", "--name", "crm"], { REDIS_URL })).code).toBe(0);
+    expect(await runHere(["doctor", "--name", "crm"], { REDIS_URL, DATABASE_URL: "" })).toMatchObject({
+      code: 4,
+      stdout: "",
+      stderr: expect.stringMatching(/^error: NOPERM /),
+    });
   });
 });
 
@@ -448,6 +458,25 @@ describe("the command line ends with", () => {
     expect((await runHere(["stats", "--name", "crm"], { REDIS_URL: "redis://127.0.0.1:1" })).code).toBe(5);
     expect((await runHere(["stats", "--admin", "http://127.0.0.1:1"])).code).toBe(5);
     expect((await runHere(["doctor"], { REDIS_URL: "redis://127.0.0.1:1" })).code).toBe(5);
+  });
+
+  it("5 where a server takes commands and answers none any more", async () => {
+    const hung = createServer((socket) => {
+      let isHung = false;
+      socket
+        .on("error", () => socket.destroy())
+        .on("data", (words) => {
+          const text = words.toString();
+          isHung ||= text.includes("STRLEN");
+          // To every command of the client's greeting.
+          if (!isHung) socket.write("+OK\r\n".repeat(text.match(/^\*/gm)?.length ?? 0));
+        });
+    });
+    await new Promise<void>((resolve) => hung.listen(0, "127.0.0.1", resolve));
+    const REDIS_URL = `redis://127.0.0.1:${(hung.address() as AddressInfo).port}`;
+    const { code, stderr } = await runHere(["stats", "--name", "crm"], { REDIS_URL });
+    hung.close();
+    expect([code, stderr]).toEqual([5, expect.stringContaining("does not answer")]);
   });
 
   it("1 when a module of the user's fails", async () => {

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import picocolors from "picocolors";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createAdmin } from "../../src/admin/index.js";
-import { runCli } from "../../src/cli/program.js";
 import { createCache, memory, type Cache } from "../../src/index.js";
 import { redis } from "../../src/redis/index.js";
+import type { CliResult } from "../cli/run-cli.js";
+import { runHere } from "../cli/run-here.js";
 import { startRedis, type RedisServer } from "../support/redis-server.js";
 import { nodeRedis, type Connected } from "./redis-clients.js";
 
@@ -35,24 +35,8 @@ afterAll(async () => {
 });
 
 /** Runs the command in this process, to its end. */
-async function run(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = { stdout: "", stderr: "" };
-  for (const [name, value] of Object.entries({ REDIS_URL: "", TIERCACHE_TOKEN: "", ...env })) vi.stubEnv(name, value);
-  try {
-    const code = await runCli(["dashboard", ...args], {
-      out: (text) => (output.stdout += text),
-      note: (line) => (output.stderr += `${line}\n`),
-      status: () => undefined,
-      colors: picocolors.createColors(false),
-      isLive: false,
-    });
-    return { code, ...output };
-  } finally {
-    vi.unstubAllEnvs();
-  }
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+  return runHere(["dashboard", ...args], { REDIS_URL: "", TIERCACHE_TOKEN: "", ...env });
 }
 
 /** Runs it as a process of its own. Resolves with what it has said first. */
@@ -85,7 +69,7 @@ describe("tiercache dashboard", () => {
     const missing = await run([url, "--name", "other"], env);
     expect(text.code).toBe(0);
     expect(text.stdout).toMatch(
-      /^crm: 1 process, redis up\n\nentity +reads +hit ratio +misses +loads +failed\nuser +9 +66\.67% +3 +3 +0\n/,
+      /^crm: 1 process, memory 3 entries, .*, redis up\n\nentity +reads +hit ratio .*\nuser +9 +66\.67% +0 +3 +3 /,
     );
     expect(JSON.parse(json.stdout)).toMatchObject({ schemaVersion: 1, cache: "crm", total: { gets: 9, loads: 3 } });
     expect([wrong.code, wrong.stdout]).toEqual([4, ""]);

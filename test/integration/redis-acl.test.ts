@@ -6,7 +6,7 @@ import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { createCache, key, memory, type Cache } from "../../src/index.js";
-import { redisAccount } from "../../src/cli/doctor/redis-account.js";
+import { redisAccount } from "../../src/admin/doctor/redis-account.js";
 import { encodeName } from "../../src/keys.js";
 import { redis, redisJournal, type RedisLike } from "../../src/redis/index.js";
 import { sharedTierSuite, type SharedTierServer } from "../../src/testing/index.js";

@@ -1,11 +1,9 @@
 import type { Command } from "commander";
 
-import { explanationText } from "../entry-text.js";
-import { EXIT, type ExitCode } from "../exit-codes.js";
-import { pathOfKey } from "../key-path.js";
-import { addReachOptions, REACH_HELP, reach, type ReachFlags } from "../reach.js";
+import type { ExitCode } from "../exit-codes.js";
+import { addReachOptions, REACH_HELP } from "../reach-options.js";
 import type { Terminal } from "../terminal.js";
-import { askEntry } from "./get.js";
+import type { EntryFlags } from "./get.js";
 
 const EXAMPLES = `${REACH_HELP}
 
@@ -21,19 +19,8 @@ export function addExplain(program: Command, terminal: Terminal, end: (code: Exi
   addReachOptions(program.command("explain <key>").description("why a read of a key would hit, or miss"))
     .option("--json", "print JSON")
     .addHelpText("after", EXAMPLES)
-    .action(async (key: string, flags: ReachFlags & { readonly json?: true }) => {
-      const to = await reach(flags, terminal);
-      try {
-        const entry = await askEntry(to, pathOfKey(key));
-        if (flags.json === true) {
-          const { explanation, entity, scope, version, steps } = entry;
-          const result = { schemaVersion: 1, ...explanation, entity, scope, version, steps };
-          terminal.out(`${JSON.stringify(result, undefined, 2)}\n`);
-        } else terminal.out(explanationText(entry, terminal.colors));
-        const isDown = entry.explanation.tiers.some(({ state }) => state === "down");
-        end(isDown ? EXIT.unreachable : EXIT.ok);
-      } finally {
-        await to.close();
-      }
+    .action(async (key: string, flags: EntryFlags) => {
+      const { explain } = await import("../actions/explain.js");
+      end(await explain(key, flags, terminal));
     });
 }

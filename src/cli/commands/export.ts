@@ -1,5 +1,4 @@
 import { Argument, type Command } from "commander";
-import { alertRules, grafanaDashboard } from "../../telemetry/prometheus.js";
 import { EXIT, type ExitCode } from "../exit-codes.js";
 import type { Terminal } from "../terminal.js";
 
@@ -17,7 +16,8 @@ export function addExport(program: Command, terminal: Terminal, end: (code: Exit
     .description("a Grafana dashboard, or Prometheus alert rules, for the metrics of tiercache/prometheus")
     .addArgument(new Argument("<what>", "the file to print").choices(FORMS))
     .addHelpText("after", EXAMPLES)
-    .action((what: (typeof FORMS)[number]) => {
+    .action(async (what: (typeof FORMS)[number]) => {
+      const { alertRules, grafanaDashboard } = await import("../../telemetry/prometheus.js");
       terminal.out(what === "grafana" ? `${JSON.stringify(grafanaDashboard(), undefined, 2)}\n` : alertRules());
       end(EXIT.ok);
     });

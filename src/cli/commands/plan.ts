@@ -1,12 +1,9 @@
 import { Option, type Command } from "commander";
-import { CacheError } from "../../errors.js";
 import { BALANCES, type Balance } from "../../simulate/balance.js";
 import type { Latency } from "../../simulate/latency.js";
-import { planOf } from "../../simulate/plan.js";
-import { simulateGrid } from "../../simulate/plan-grid.js";
-import type { OnlinePolicy } from "../../simulate/policies/catalogue.js";
-import { toCacheSize, type CacheSize } from "../../simulate/sizes.js";
-import { EXIT, type ExitCode } from "../exit-codes.js";
+import type { OnlinePolicy } from "../../simulate/policies/names.js";
+import type { CacheSize } from "../../simulate/sizes.js";
+import type { ExitCode } from "../exit-codes.js";
 import {
   amount,
   count,
@@ -15,13 +12,12 @@ import {
   latency,
   ONLINE_POLICIES,
   optionalSizeList,
-  showDefaults,
+  withDefault,
 } from "../option-values.js";
 import type { Terminal } from "../terminal.js";
-import { addTraceOptions, openTrace, type TraceFlags } from "../trace-options.js";
-import { planJson, planText } from "./plan-report.js";
+import { addTraceOptions, type TraceFlags } from "../trace-options.js";
 
-interface PlanFlags extends TraceFlags {
+export interface PlanFlags extends TraceFlags {
   readonly l1: readonly (CacheSize | undefined)[];
   readonly l2: readonly (CacheSize | undefined)[];
   readonly policy: OnlinePolicy;
@@ -38,16 +34,6 @@ interface PlanFlags extends TraceFlags {
   readonly targetMean?: number;
   readonly targetHitRatio?: number;
 }
-
-const share = (text: string): CacheSize => toCacheSize(text, "size");
-const MEMORIES = [undefined, ...["0.5%", "1%", "2%", "5%", "10%", "25%", "50%"].map(share)];
-const SHARED = [undefined, ...["5%", "10%", "25%", "50%", "100%"].map(share)];
-/** Bytes of an entry where neither the trace nor an option tells. */
-const ENTRY_SIZE = 1024;
-const L1_LATENCY = "5us";
-const L2_LATENCY = "1ms";
-const SOURCE_LATENCY = "20ms";
-const PASSES = 2;
 
 const EXAMPLES = `
 Examples:
@@ -67,64 +53,35 @@ export function addPlan(program: Command, terminal: Terminal, end: (code: ExitCo
     .option("--target-p99 <duration>", "99 of 100 reads take no longer", duration)
     .option("--target-mean <duration>", "reads take no longer on average", duration)
     .option("--target-hit-ratio <part>", "of both tiers together: 95%", fraction)
-    .option("--l1 <sizes>", "sizes to try for the memory of each process, and none", optionalSizeList, MEMORIES)
-    .option("--l2 <sizes>", "sizes to try for the shared tier, and none", optionalSizeList, SHARED)
+    .addOption(
+      withDefault(
+        "--l1 <sizes>",
+        "sizes to try for the memory of each process, and none",
+        optionalSizeList,
+        "none,0.5%,1%,2%,5%,10%,25%,50%",
+      ),
+    )
+    .addOption(
+      withDefault(
+        "--l2 <sizes>",
+        "sizes to try for the shared tier, and none",
+        optionalSizeList,
+        "none,5%,10%,25%,50%,100%",
+      ),
+    )
     .option("--l1-price <money>", "of a GB of a process's memory for a month", amount, 4)
     .option("--l2-price <money>", "of a GB of the shared tier for a month", amount, 12)
     .option("--source-price <money>", "of a million loads", amount, 0)
-    .option("--l1-latency <time>", "of an answer from memory", latency, latency(L1_LATENCY))
-    .option("--l2-latency <time>", "of an answer from the shared tier", latency, latency(L2_LATENCY))
-    .option("--source-latency <time>", "of an answer from the source", latency, latency(SOURCE_LATENCY))
+    .addOption(withDefault("--l1-latency <time>", "of an answer from memory", latency, "5us"))
+    .addOption(withDefault("--l2-latency <time>", "of an answer from the shared tier", latency, "1ms"))
+    .addOption(withDefault("--source-latency <time>", "of an answer from the source", latency, "20ms"))
     .option("--processes <number>", "each with a memory of its own", count, 1)
     .addOption(new Option("--balance <how>", "how requests come to processes").choices(BALANCES).default("random"))
     .addOption(new Option("--policy <name>", "of the memories").choices(ONLINE_POLICIES).default("tiercache"))
     .addOption(new Option("--l2-policy <name>", "of the shared tier").choices(ONLINE_POLICIES).default("lru"))
     .addHelpText("after", EXAMPLES);
-  showDefaults(command, {
-    "--l1": textsOf(MEMORIES),
-    "--l2": textsOf(SHARED),
-    "--l1-latency": L1_LATENCY,
-    "--l2-latency": L2_LATENCY,
-    "--source-latency": SOURCE_LATENCY,
+  addTraceOptions(command).action(async (path: string, flags: PlanFlags) => {
+    const { plan } = await import("../actions/plan.js");
+    end(await plan(path, flags, terminal));
   });
-  addTraceOptions(command).action(async (path: string, flags: PlanFlags) => end(await runPlan(path, flags, terminal)));
-}
-
-async function runPlan(path: string, flags: PlanFlags, terminal: Terminal): Promise<ExitCode> {
-  const target = { p99: flags.targetP99, mean: flags.targetMean, hitRatio: flags.targetHitRatio };
-  if (Object.values(target).every((value) => value === undefined) && flags.sourcePrice === 0) {
-    throw new CacheError(
-      "ERR_CACHE_OPTION",
-      "Expected a target, or `sourcePrice` to be above 0: else no cache is cheapest",
-    );
-  }
-  const { trace, progress } = await openTrace(path, flags, terminal, PASSES);
-  const grid = await simulateGrid({
-    ...flags,
-    trace,
-    memories: flags.l1,
-    shared: flags.l2,
-    sharedPolicy: flags.l2Policy,
-    entrySize: flags.entrySize ?? ENTRY_SIZE,
-  });
-  progress.end();
-  const costs = {
-    processes: flags.processes,
-    memoryPrice: flags.l1Price,
-    sharedPrice: flags.l2Price,
-    sourcePrice: flags.sourcePrice,
-    memoryLatency: flags.l1Latency,
-    sharedLatency: flags.l2Latency,
-    sourceLatency: flags.sourceLatency,
-    rate: flags.rate ?? grid.figures.rate,
-  };
-  const plan = planOf(grid, costs, target);
-  terminal.out(
-    flags.json === true ? planJson(path, plan, costs, target) : planText(path, plan, costs, target, terminal.colors),
-  );
-  return plan.best === undefined ? EXIT.checkFailed : EXIT.ok;
-}
-
-function textsOf(sizes: readonly (CacheSize | undefined)[]): string {
-  return sizes.map((size) => size?.text ?? "none").join(",");
 }

@@ -1,13 +1,10 @@
 import type { Command } from "commander";
-import type { Cache } from "../../api.js";
-import { recordTrace } from "../../warm/trace.js";
-import { EXIT, type ExitCode } from "../exit-codes.js";
-import { integer } from "../figures.js";
-import { exported, loadModule, ModuleError } from "../load-module.js";
+
+import type { ExitCode } from "../exit-codes.js";
 import { count, duration, fraction } from "../option-values.js";
 import type { Terminal } from "../terminal.js";
 
-interface RecordFlags {
+export interface RecordFlags {
   readonly out: string;
   readonly for?: number;
   readonly share?: number;
@@ -38,33 +35,7 @@ export function addRecord(program: Command, terminal: Terminal, end: (code: Exit
     .option("--json", "print the result as JSON")
     .addHelpText("after", EXAMPLES)
     .action(async (path: string, flags: RecordFlags) => {
-      const cache = exported(await loadModule(path), "cache") as Cache | undefined;
-      if (typeof cache?.on !== "function") throw new ModuleError(`Expected ${path} to export \`cache\`, a cache`);
-      const { share, most, hashKeys } = flags;
-      const recording = recordTrace(cache, flags.out, { share, most, hashKeys });
-      terminal.status(`recording to ${flags.out}; Ctrl-C ends it`);
-      await over(flags.for);
-      terminal.status("");
-      const { reads, dropped } = await recording.stop();
-      await cache.close();
-      if (flags.json === true)
-        terminal.out(`${JSON.stringify({ schemaVersion: 1, file: flags.out, reads, dropped }, undefined, 2)}\n`);
-      else
-        terminal.out(`${flags.out}: ${integer(reads)} reads${dropped === 0 ? "" : `, ${integer(dropped)} dropped`}\n`);
-      end(EXIT.ok);
+      const { record } = await import("../actions/record.js");
+      end(await record(path, flags, terminal));
     });
-}
-
-/** Resolves when the time is over, or the user says so. */
-function over(ms: number | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      process.off("SIGINT", done);
-      resolve();
-    };
-    // Without an end the program waits for the user, whatever else it has to do.
-    const timer = setTimeout(done, ms ?? 2 ** 31 - 1);
-    process.once("SIGINT", done);
-  });
 }

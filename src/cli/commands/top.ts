@@ -1,28 +1,11 @@
 import type { Command } from "commander";
 
-import { mergeReports, type Overview } from "../../admin/merge.js";
-import type { ProcessReport, Ranked } from "../../admin/report.js";
-import { EXIT, type ExitCode } from "../exit-codes.js";
-import { integer, milliseconds, significant } from "../figures.js";
-import { runLive } from "../live-screen.js";
-import { duration, showDefaults } from "../option-values.js";
-import { cut, plainText } from "../plain-text.js";
-import { ratesBetween, type Rate, type Rates } from "../rates.js";
-import {
-  addReachOptions,
-  gatherReports,
-  noReports,
-  REACH_HELP,
-  reach,
-  reportsOf,
-  type Reach,
-  type ReachFlags,
-} from "../reach.js";
-import { healthText, nameOf, ratioCell } from "../stats-text.js";
+import type { ExitCode } from "../exit-codes.js";
+import { duration, withDefault } from "../option-values.js";
+import { addReachOptions, REACH_HELP, waitOption, type ReachFlags } from "../reach-options.js";
 import type { Terminal } from "../terminal.js";
-import { textTable, type TableCell } from "../text-table.js";
 
-interface TopFlags extends ReachFlags {
+export interface TopFlags extends ReachFlags {
   readonly interval: number;
   readonly wait: number;
   readonly json?: true;
@@ -38,122 +21,17 @@ Examples:
 Live in a terminal, until q or Ctrl-C; once, over one interval, when its output goes elsewhere. Keys are sampled: one hit in eight.
 Exit: 3 no process reports, or there is no such cache.`;
 
-/** Keys shown of each kind. */
-const KEYS = 8;
-const KEY_WIDTH = 48;
-
 /** `tiercache top`: what a cache does now, by entity and by key. */
 export function addTop(program: Command, terminal: Terminal, end: (code: ExitCode) => void): void {
-  const command = addReachOptions(
-    program.command("top").description("what a cache does now: rates by entity, hot keys, missed keys"),
-  )
-    .option("--interval <duration>", "the time that rates are over, and between two drawings", duration, 4_000)
-    .option("--wait <duration>", "how long processes may take to report", duration, 6_000)
+  addReachOptions(program.command("top").description("what a cache does now: rates by entity, hot keys, missed keys"))
+    .addOption(
+      withDefault("--interval <duration>", "the time that rates are over, and between two drawings", duration, "4s"),
+    )
+    .addOption(waitOption())
     .option("--json", "print JSON")
     .addHelpText("after", EXAMPLES)
     .action(async (flags: TopFlags) => {
-      const to = await reach(flags, terminal);
-      try {
-        end(await run(to, flags, terminal));
-      } finally {
-        await to.close();
-      }
+      const { top } = await import("../actions/top.js");
+      end(await top(flags, terminal));
     });
-  showDefaults(command, { "--interval": "4s", "--wait": "6s" });
-}
-
-async function run(to: Reach, flags: TopFlags, terminal: Terminal): Promise<ExitCode> {
-  let before = await gatherReports(to, flags.wait, terminal);
-  if (before.length === 0) throw noReports(to.name);
-  let rates: Rates | undefined;
-  const look = async (): Promise<{ readonly overview: Overview; readonly rates: Rates }> => {
-    const after = await reportsOf(to);
-    const overview = mergeReports(after);
-    if (overview === undefined) throw noReports(to.name);
-    if (rates === undefined || hasMoved(before, after)) {
-      rates = ratesBetween(before, after);
-      before = after;
-    }
-    return { overview, rates };
-  };
-  if (terminal.isLive && flags.json !== true) {
-    const ended = await runLive(terminal, async () => topText(await look(), terminal.colors), flags.interval);
-    return ended === "quit" ? EXIT.ok : EXIT.interrupted;
-  }
-  terminal.status(`measuring for ${flags.interval / 1_000} s`);
-  await new Promise((resolve) => setTimeout(resolve, flags.interval));
-  terminal.status("");
-  const seen = await look();
-  terminal.out(flags.json === true ? jsonOf(seen) : topText(seen, terminal.colors));
-  return EXIT.ok;
-}
-
-/** Whether any process has said something new. */
-function hasMoved(before: readonly ProcessReport[], after: readonly ProcessReport[]): boolean {
-  const times = new Map(before.map(({ process, at }) => [process.id, at]));
-  return after.some(({ process, at }) => times.get(process.id) !== at);
-}
-
-function jsonOf({ overview, rates }: { readonly overview: Overview; readonly rates: Rates }): string {
-  const { cache, at, processes, hot, sampled, shared } = overview;
-  const result = {
-    schemaVersion: 1,
-    cache,
-    at,
-    processes,
-    sharedUp: shared?.up ?? null,
-    ...rates,
-    hot,
-    mostRead: sampled?.mostRead ?? [],
-    mostMissed: sampled?.mostMissed ?? [],
-  };
-  return `${JSON.stringify(result, undefined, 2)}\n`;
-}
-
-/** The screen. */
-export function topText(
-  { overview, rates }: { readonly overview: Overview; readonly rates: Rates },
-  colors: Terminal["colors"],
-): string {
-  const busy = Object.entries(rates.entities)
-    .filter(([, rate]) => rate.reads > 0 || rate.loads > 0)
-    .sort(([, a], [, b]) => b.reads - a.reads);
-  const rows = busy.map(([name, rate]) => row(nameOf(name), rate, colors));
-  const head = ["entity", "reads/s", "hit ratio", "misses/s", "stale/s", "loads/s", "load time", "failed/s"];
-  return [
-    `${healthText(overview, colors)}\n`,
-    textTable([head, ...rows, row("all", rates.total, colors)]),
-    keysText(overview, colors),
-  ].join("\n");
-}
-
-function row(name: string, rate: Rate, colors: Terminal["colors"]): readonly (TableCell | string)[] {
-  return [
-    name,
-    significant(rate.reads),
-    ratioCell(rate.hitRatio, rate.reads, colors),
-    significant(rate.misses),
-    significant(rate.stale),
-    significant(rate.loads),
-    rate.loads === 0 ? "–" : milliseconds(rate.loadTime),
-    { text: significant(rate.failures), paint: rate.failures > 0 ? colors.red : undefined },
-  ];
-}
-
-function keysText({ hot, sampled }: Overview, colors: Terminal["colors"]): string {
-  const perSecond = new Map(hot.map((one) => [one.key, one]));
-  const read = sampled?.mostRead ?? [];
-  const listed: readonly Ranked[] = read.length > 0 ? read : hot.map(({ key }) => ({ key, entity: "", count: 0 }));
-  const rows = listed.slice(0, KEYS).map(({ key, count }) => {
-    const one = perSecond.get(key);
-    const rate = one === undefined ? "" : `${integer(one.perSecond)}/s${one.pinned ? ", pinned" : ""}`;
-    return [cut(plainText(key), KEY_WIDTH), integer(count), { text: rate, paint: colors.red }];
-  });
-  const missed = (sampled?.mostMissed ?? [])
-    .slice(0, KEYS)
-    .map(({ key, count }) => [cut(plainText(key), KEY_WIDTH), integer(count)]);
-  return [
-    ...(rows.length === 0 ? [] : [textTable([["most read", "reads", "hot"], ...rows])]),
-    ...(missed.length === 0 ? [] : [textTable([["most missed", "misses"], ...missed])]),
-  ].join("\n");
 }

@@ -2,9 +2,9 @@ import { connect as connectSocket, createServer, type AddressInfo, type Socket }
 
 import { createCache, memory } from "../../index.js";
 import { redis } from "../../redis/redis.js";
-import { milliseconds } from "../figures.js";
+import { milliseconds } from "../../figures.js";
 import { connect } from "../reach.js";
-import { findings, type Finding } from "./finding.js";
+import { findings, type Finding } from "../../admin/doctor/finding.js";
 
 const found = findings("fallback");
 /** Longest that a read may take while Redis is away: the tier's timeout, and room for a busy machine. */

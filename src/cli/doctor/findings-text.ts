@@ -1,6 +1,6 @@
 import type { Terminal } from "../terminal.js";
-import { plainText } from "../plain-text.js";
-import type { Finding, Level } from "./finding.js";
+import { plainText } from "../../plain-text.js";
+import type { Finding, Level } from "../../admin/doctor/finding.js";
 
 const AREAS: Readonly<Record<Finding["area"], string>> = {
   redis: "Redis",

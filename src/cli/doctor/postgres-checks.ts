@@ -3,9 +3,9 @@ import { Database } from "../../postgres/feed/database.js";
 import { findProblems } from "../../postgres/feed/setup.js";
 import { Mappings, resolveMapping } from "../../postgres/mapping.js";
 import type { PgRow } from "../../postgres/pg.js";
-import { bytes, integer } from "../figures.js";
-import { span } from "../spans.js";
-import { findings, type Finding } from "./finding.js";
+import { bytes, integer } from "../../figures.js";
+import { span } from "../../spans.js";
+import { findings, type Finding } from "../../admin/doctor/finding.js";
 
 export interface PostgresNames {
   readonly publication: string;

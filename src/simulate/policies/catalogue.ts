@@ -3,18 +3,13 @@ import { createArc } from "./arc.js";
 import { createFifo } from "./fifo.js";
 import { createLfu } from "./lfu.js";
 import { createLru } from "./lru.js";
+import type { OnlinePolicy } from "./names.js";
 import type { SimulatedPolicy } from "./policy.js";
 import { createS3Fifo } from "./s3-fifo.js";
 import { createSieve } from "./sieve.js";
 import { createTiercache } from "./tiercache.js";
 import { createTwoQueue } from "./two-queue.js";
 import { createWTinyLfu } from "./w-tiny-lfu.js";
-
-/** The policies that decide request by request. */
-export type OnlinePolicy = "fifo" | "lru" | "lfu" | "2q" | "arc" | "sieve" | "s3fifo" | "wtinylfu" | "tiercache";
-
-/** All of them: `"opt"` knows the future. */
-export type PolicyName = OnlinePolicy | "opt";
 
 const SIMULATED: Readonly<Record<Exclude<OnlinePolicy, "tiercache">, (capacity: number) => SimulatedPolicy>> = {
   fifo: createFifo,
@@ -26,20 +21,6 @@ const SIMULATED: Readonly<Record<Exclude<OnlinePolicy, "tiercache">, (capacity: 
   s3fifo: createS3Fifo,
   wtinylfu: createWTinyLfu,
 };
-
-/** In the order in which they are shown. */
-export const POLICY_NAMES: readonly PolicyName[] = [
-  "fifo",
-  "lru",
-  "lfu",
-  "2q",
-  "arc",
-  "sieve",
-  "s3fifo",
-  "wtinylfu",
-  "tiercache",
-  "opt",
-];
 
 /** How much a simulated cache holds. */
 export interface Capacity {

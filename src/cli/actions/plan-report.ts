@@ -1,10 +1,11 @@
 import { basename } from "node:path";
 import type { Plan, PlanCosts, PlannedCell, PlanTarget } from "../../simulate/plan.js";
 import type { CacheSize } from "../../simulate/sizes.js";
-import { bytes, integer, milliseconds, percent, significant } from "../figures.js";
+import { bytes, integer, milliseconds, percent, significant } from "../../figures.js";
 import type { Terminal } from "../terminal.js";
 import { textTable, type TableCell } from "../text-table.js";
-import { rounded, SCHEMA_VERSION } from "./simulation-report.js";
+import { rounded } from "./simulation-report.js";
+import { jsonText } from "../json-text.js";
 
 type Colors = Terminal["colors"];
 
@@ -29,7 +30,6 @@ export function planText(path: string, plan: Plan, costs: PlanCosts, target: Pla
 export function planJson(path: string, plan: Plan, costs: PlanCosts, target: PlanTarget): string {
   const { figures, sample, slices } = plan.grid;
   const document = {
-    schemaVersion: SCHEMA_VERSION,
     command: "plan",
     trace: { file: basename(path), ...figures },
     sample: rounded(sample),
@@ -39,7 +39,7 @@ export function planJson(path: string, plan: Plan, costs: PlanCosts, target: Pla
     best: plan.best === undefined ? null : cellJson(plan.best),
     cells: plan.cells.map(cellJson),
   };
-  return `${JSON.stringify(document, undefined, 2)}\n`;
+  return jsonText(document);
 }
 
 function cellJson(cell: PlannedCell): object {

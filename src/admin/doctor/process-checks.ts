@@ -1,10 +1,10 @@
-import { mergeReports, type Overview } from "../../admin/merge.js";
-import type { ProcessReport } from "../../admin/report.js";
+import { mergeReports, type Overview } from "../merge.js";
+import type { ProcessReport } from "../report.js";
 import type { MissReason } from "../../events.js";
 import type { ReadStats } from "../../stats.js";
-import { integer, percent } from "../figures.js";
-import { plainText } from "../plain-text.js";
-import { span } from "../spans.js";
+import { integer, percent } from "../../figures.js";
+import { plainText } from "../../plain-text.js";
+import { span } from "../../spans.js";
 import { entityName, type StoredEntity } from "./entry-checks.js";
 import { findings, type Finding } from "./finding.js";
 
@@ -14,16 +14,22 @@ const TARGET = 0.8;
 /** Reads below which a ratio says nothing. */
 const ENOUGH = 100;
 
-const ADVICE: Readonly<Partial<Record<MissReason, string>>> = {
+const NARROWER = "narrower invalidations, by tag or key";
+const ADVICE: Readonly<Record<MissReason, string>> = {
   cold: "warm it before users ask (tiercache warm), or keep it longer",
   expired: "a longer ttl with invalidation, or staleWhileRevalidate",
   evicted: "more memory: memory({ maxBytes }); tiercache plan says how much",
   "invalidated-tag": "narrower tags: one change makes much more outdated than it changed",
-  "invalidated-prefix": "narrower invalidations, by tag or key",
-  "invalidated-pattern": "narrower invalidations, by tag or key",
+  "invalidated-key": "writeThrough, which stores the new value instead of removing the old one",
+  "invalidated-prefix": NARROWER,
+  "invalidated-pattern": NARROWER,
   "invalidated-all": "find out who clears the whole cache: tiercache events --type invalidated",
+  forgotten: "more marks: redis(client, { maxMarks }); fewer tags for each entry",
+  suspect: "the log of invalidations is not followed: see the checks of the shared tier and the feed",
   version: "a deploy rolls, or two versions of a service share the cache",
   error: "the shared tier fails: see the checks of Redis",
+  corrupt: "keys of its own: another `name`, or another database of the server",
+  older: "read from the primary, or let the loader name the row's version",
   bypass: "callers ask for fresh values themselves (forceFresh)",
 };
 
@@ -126,16 +132,28 @@ function checkStampede({ hot, sampled, shared, total }: Overview, entities: read
 
 function checkTier({ shared }: Overview): Finding {
   if (shared === undefined) return found("shared tier", "skipped", "there is none");
-  const { up, corrupt, unsent, messagesRefused, failures, gaps } = shared;
-  if (!up) return found("shared tier", "fail", "a process cannot reach it: its reads go to memory and the source");
+  const { kind, up, corrupt, unsent, messagesRefused, failures, gaps } = shared;
+  if (!up)
+    return found(
+      "shared tier",
+      "fail",
+      "a process cannot reach it: its reads go to memory and the source",
+      kind === "redis" ? "redis-cli -u $REDIS_URL ping, from the machine of that process" : "start its server",
+    );
   if (unsent > 0)
     return found(
       "shared tier",
       "fail",
       `${integer(unsent)} invalidations wait to be sent: what they name may be served elsewhere`,
+      "nothing but to have the tier answer again: each heartbeat sends them",
     );
   if (corrupt > 0)
-    return found("shared tier", "warn", `${integer(corrupt)} entries were no entries: who else writes these keys?`);
+    return found(
+      "shared tier",
+      "warn",
+      `${integer(corrupt)} entries were no entries: who else writes these keys?`,
+      ADVICE.corrupt,
+    );
   if (messagesRefused > 0)
     return found(
       "shared tier",
@@ -163,6 +181,11 @@ function checkFeed({ feed }: Overview): readonly Finding[] {
       ),
     ];
   return [
-    found("feed", completeAgo > 10_000 ? "warn" : "ok", `the feed of changes was complete ${span(completeAgo)} ago`),
+    found(
+      "feed",
+      completeAgo > 10_000 ? "warn" : "ok",
+      `the feed of changes was complete ${span(completeAgo)} ago`,
+      "tiercache doctor with DATABASE_URL says what it waits for",
+    ),
   ];
 }

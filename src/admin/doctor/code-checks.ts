@@ -1,6 +1,6 @@
 import type { Cache } from "../../api.js";
 import type { EntityFacts } from "../../inspect/inspector.js";
-import { span } from "../spans.js";
+import { span } from "../../spans.js";
 import { entityName, type StoredEntity } from "./entry-checks.js";
 import { findings, type Finding, type Level } from "./finding.js";
 
@@ -81,6 +81,7 @@ function checkShape(entity: EntityFacts, live: StoredEntity | undefined): readon
         `version of ${entityName(name)}`,
         "warn",
         `entries of version ${newer.join(", ")} are stored, and this code declares ${version}: it is older than what runs`,
+        `deploy the release that declares version ${Math.max(...newer)}`,
       ),
     );
   if (sensitive === true || sensitive.length > 0)

@@ -1,17 +1,17 @@
 import type { Cache } from "../../api.js";
-import { showValue } from "../../admin/show-value.js";
+import { showValue } from "../show-value.js";
 import { entityPath } from "../../declared-entities.js";
 import type { EntryFacts } from "../../inspect/inspect-entry.js";
-import { integer } from "../figures.js";
-import { plainText } from "../plain-text.js";
+import { integer } from "../../figures.js";
+import { plainText } from "../../plain-text.js";
 import { findings, type Finding } from "./finding.js";
 
 /** What entries of one entity, as they are stored, say of it. */
 export interface StoredEntity {
   readonly name: string;
   readonly versions: ReadonlyMap<number, number>;
-  /** Some of its entries, decoded. */
-  readonly entries: readonly { readonly key: string; readonly facts: EntryFacts }[];
+  /** Some of its entries, decoded, with their length as they are stored. */
+  readonly entries: readonly { readonly key: string; readonly facts: EntryFacts; readonly bytes: number }[];
 }
 
 const found = findings("entries");
@@ -20,7 +20,7 @@ const MOST_KEYS = 5_000;
 const MOST_READ = 20;
 const REDACTED = /['"]?([\w$-]+)['"]?(?: =>|:) '\[redacted\]'/g;
 
-/** Reads some entries of each entity. */
+/** Reads some entries of each entity, of one entity after the other: what is looked at serves others meanwhile. */
 export async function readEntities(cache: Cache): Promise<readonly StoredEntity[]> {
   const inspector = cache.inspect();
   const { keys } = await inspector.shared({ marks: [{ kind: "all" }], sample: MOST_KEYS, most: MOST_KEYS });
@@ -33,16 +33,15 @@ export async function readEntities(cache: Cache): Promise<readonly StoredEntity[
     if (path !== undefined) one.versions.set(path.version, (one.versions.get(path.version) ?? 0) + 1);
     if (one.keys.length < MOST_READ) one.keys.push(key);
   }
-  return Promise.all(
-    Array.from(byEntity, async ([name, { versions, keys: some }]): Promise<StoredEntity> => {
-      const read = await Promise.all(some.map(async (key) => ({ key, facts: (await inspector.entry(key)).shared })));
-      return {
-        name,
-        versions,
-        entries: read.flatMap(({ key, facts }) => (facts === undefined ? [] : [{ key, facts }])),
-      };
-    }),
-  );
+  const entities: StoredEntity[] = [];
+  for (const [name, { versions, keys: some }] of byEntity) {
+    const read = await Promise.all(some.map(async (key) => ({ key, entry: await inspector.entry(key) })));
+    const entries = read.flatMap(({ key, entry: { shared: facts, steps } }) =>
+      facts === undefined ? [] : [{ key, facts, bytes: steps.find(({ what }) => what === "decode")?.bytes ?? 0 }],
+    );
+    entities.push({ name, versions, entries });
+  }
+  return entities;
 }
 
 /** What is stored readable that should not be, in versions that nobody reads, or with nothing to invalidate it by. */

@@ -1,10 +1,11 @@
 import { basename } from "node:path";
 import type { FleetOptions, FleetResult, FleetSimulation } from "../../simulate/fleet.js";
-import { integer, percent } from "../figures.js";
+import { integer, percent } from "../../figures.js";
 import type { Terminal } from "../terminal.js";
 import { textTable } from "../text-table.js";
-import { describeTrace } from "../trace-options.js";
-import { rounded, SCHEMA_VERSION, sizeLabel } from "./simulation-report.js";
+import { describeTrace } from "../open-trace.js";
+import { rounded, sizeLabel } from "./simulation-report.js";
+import { jsonText } from "../json-text.js";
 
 const MOST_SHOWN = 16;
 
@@ -47,7 +48,6 @@ export function fleetText(
 export function fleetJson(path: string, simulation: FleetSimulation, options: FleetOptions): string {
   const { trace, keys, sample, fleets } = simulation;
   const document = {
-    schemaVersion: SCHEMA_VERSION,
     command: "simulate",
     trace: { file: basename(path), ...trace, keys },
     sample,
@@ -66,7 +66,7 @@ export function fleetJson(path: string, simulation: FleetSimulation, options: Fl
       processes: fleet.processes.map((process) => ({ ...process, hitRatio: rounded(process.hitRatio) })),
     })),
   };
-  return `${JSON.stringify(document, undefined, 2)}\n`;
+  return jsonText(document);
 }
 
 function range({ processes }: FleetResult): string {

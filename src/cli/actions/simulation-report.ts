@@ -1,14 +1,12 @@
 import { basename } from "node:path";
-import type { PolicyName } from "../../simulate/policies/catalogue.js";
+import type { PolicyName } from "../../simulate/policies/names.js";
 import type { SimulatedPoint, Simulation } from "../../simulate/simulate.js";
 import { binaryTicks, chartSvg, decimalTicks, type ChartLine } from "../chart-svg.js";
-import { bytes, integer, percent } from "../figures.js";
+import { bytes, integer, percent } from "../../figures.js";
 import type { Terminal } from "../terminal.js";
 import { textTable, type TableCell } from "../text-table.js";
-import { describeTrace } from "../trace-options.js";
-
-/** Raised when a field goes or changes what it means; not when one is added. */
-export const SCHEMA_VERSION = 1;
+import { describeTrace } from "../open-trace.js";
+import { jsonText } from "../json-text.js";
 
 /** Policies down, sizes across; the best that can be had of each size stands out. */
 export function simulationText(path: string, simulation: Simulation, colors: Terminal["colors"]): string {
@@ -37,7 +35,6 @@ export function simulationText(path: string, simulation: Simulation, colors: Ter
 export function simulationJson(path: string, simulation: Simulation, withCurve: boolean): string {
   const { trace, keys, sample, points, lruCurve } = simulation;
   const document = {
-    schemaVersion: SCHEMA_VERSION,
     command: "simulate",
     trace: { file: basename(path), ...trace, keys },
     sample,
@@ -57,7 +54,7 @@ export function simulationJson(path: string, simulation: Simulation, withCurve: 
       ? (lruCurve?.map((point) => ({ ...point, hitRatio: rounded(point.hitRatio) })) ?? null)
       : undefined,
   };
-  return `${JSON.stringify(document, undefined, 2)}\n`;
+  return jsonText(document);
 }
 
 /** One line a policy, that of LRU with all its bends where they are known. Sizes in bytes and in entries do not fit one axis. */

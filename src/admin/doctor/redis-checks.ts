@@ -1,5 +1,5 @@
-import { bytes, integer, percent } from "../figures.js";
-import { span } from "../spans.js";
+import { bytes, integer, percent } from "../../figures.js";
+import { span } from "../../spans.js";
 import { findings, type Finding } from "./finding.js";
 import { redisAccount } from "./redis-account.js";
 

@@ -1,6 +1,6 @@
 import { encodeName } from "../../keys.js";
-import { bytes, integer } from "../figures.js";
-import { plainText } from "../plain-text.js";
+import { bytes, integer } from "../../figures.js";
+import { plainText } from "../../plain-text.js";
 import { findings, type Finding } from "./finding.js";
 import type { RedisCommand } from "./redis-checks.js";
 

@@ -1,3 +1,4 @@
+import type { Examination } from "../../src/admin/doctor/doctor.js";
 import type { Found } from "../../src/admin/explore.js";
 import type { AuditLine, PurgePreview, PurgeResult } from "../../src/admin/purges.js";
 import type { ProcessReport } from "../../src/admin/report.js";
@@ -51,6 +52,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, for people. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 async function call<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
@@ -78,13 +84,18 @@ function query(params: Readonly<Record<string, string | undefined>>): string {
   return new URLSearchParams(given).toString();
 }
 
+/** A target as an address has it. */
+export function asParams({ kind, text, scope, canonical }: AdminTarget): Record<string, string | undefined> {
+  return { kind, text, scope, canonical: canonical === true ? "true" : undefined };
+}
+
 export const api = {
   signIn: (token: string): Promise<unknown> => post("session", { token }),
   me: (): Promise<Me> => call("me"),
   reports: (cache: string): Promise<Reports> => call(`reports?${query({ cache })}`),
-  keys: (cache: string, { kind, text, scope }: AdminTarget): Promise<Found> =>
-    call(`keys?${query({ cache, kind, text, scope })}`),
+  keys: (cache: string, target: AdminTarget): Promise<Found> => call(`keys?${query({ cache, ...asParams(target) })}`),
   entry: (cache: string, path: string): Promise<ShownEntry> => call(`entry?${query({ cache, path })}`),
+  doctor: (cache: string): Promise<Examination> => call(`doctor?${query({ cache })}`),
   preview: (cache: string, target: AdminTarget, soft: boolean): Promise<PurgePreview> =>
     post("preview", { cache, target, soft }),
   purge: (token: string, confirm: string | undefined): Promise<PurgeResult> => post("purge", { token, confirm }),

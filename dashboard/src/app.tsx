@@ -1,8 +1,9 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { checksOf, worst } from "./health.js";
 import { Dot, Empty } from "./parts.js";
 import { AuditScreen } from "./screens/audit.js";
+import { DoctorScreen } from "./screens/doctor.js";
 import { HealthScreen } from "./screens/health.js";
 import { HotScreen } from "./screens/hot.js";
 import { InvalidationsScreen } from "./screens/invalidations.js";
@@ -44,6 +45,7 @@ interface Screen {
 const SCREENS: readonly Screen[] = [
   { id: "overview", name: "Overview", group: "", show: () => <OverviewScreen /> },
   { id: "health", name: "Health", group: "", show: () => <HealthScreen /> },
+  { id: "doctor", name: "Doctor", group: "", show: () => <DoctorScreen /> },
   { id: "keys", name: "Keys", group: "Look", show: () => <KeysScreen /> },
   { id: "misses", name: "Why a miss", group: "Look", show: () => <MissesScreen /> },
   { id: "hot", name: "Hot keys", group: "Look", show: () => <HotScreen /> },
@@ -84,12 +86,18 @@ export function App(): JSX.Element {
 function Frame(): JSX.Element {
   const { screen } = route.value;
   const shown = SCREENS.find(({ id }) => id === screen) ?? SCREENS[0];
+  const links = useRef<HTMLElement>(null);
+  // On a phone the links are one line, which is longer than the screen.
+  useEffect(
+    () => links.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }),
+    [shown],
+  );
   return (
     <div class="frame">
       <a class="skip" href="#main">
         To the content
       </a>
-      <nav class="side" aria-label="Screens">
+      <nav class="side" aria-label="Screens" ref={links}>
         <Logo />
         {GROUPS.map((group) => (
           <div class="nav-group" key={group}>
@@ -142,7 +150,7 @@ function HealthDot(): JSX.Element | null {
   const facts = cache.value;
   const now = overview.value;
   if (facts === undefined || now === undefined) return null;
-  const tone = worst(checksOf(facts, now, 0));
+  const tone = worst(checksOf(facts, now));
   return tone === "good" ? null : (
     <Dot tone={tone} label={tone === "bad" ? "something is wrong" : "something needs a look"} />
   );
@@ -186,7 +194,7 @@ function TopBar(props: { readonly title: string }): JSX.Element {
               ))}
           </select>
         </label>
-        <span class={`badge ${environment === "production" ? "prod" : ""}`}>{environment}</span>
+        <span class={`badge ${/^prod/i.test(environment) ? "prod" : ""}`}>{environment}</span>
         <button
           type="button"
           class="live"

@@ -25,6 +25,9 @@ interface ChartProps {
   readonly max?: number;
 }
 
+/** What lies between two marks of the time axis, in seconds: whole ones, as they are written. */
+const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
+
 /** Lines, or areas on one another, over time. */
 export function Chart(props: ChartProps): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
@@ -81,8 +84,11 @@ function dataOf({ at, lines, stacked }: ChartProps): uPlot.AlignedData {
 
 function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.Options {
   const { lines, stacked, max, height = 200 } = latest.current;
-  const color = (name: string): string =>
-    getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  // As it is in this theme: a canvas knows no variables.
+  const color = (name: string): string => {
+    element.style.color = `var(--${name})`;
+    return getComputedStyle(element).color;
+  };
   const axis: uPlot.Axis = {
     stroke: () => color("muted"),
     font: "11px system-ui, sans-serif",
@@ -92,12 +98,19 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
   return {
     width: element.clientWidth,
     height,
-    padding: [8, 20, 0, 0],
+    padding: [8, 28, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
     scales: { x: { time: true }, y: { range: (_plot, _min, top) => [0, max ?? (top > 0 ? top * 1.12 : 1)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 72, size: 26, values: (_plot, ticks) => ticks.map(timeOf) },
+      {
+        ...axis,
+        grid: { show: false },
+        space: 72,
+        size: 26,
+        incrs: TIMES,
+        values: (_plot, ticks) => ticks.map(timeOf),
+      },
       { ...axis, size: 54, space: 34, values: (_plot, ticks) => ticks.map((value) => latest.current.format(value)) },
     ],
     series: [
@@ -108,7 +121,7 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
         width: width ?? (stacked === true ? 1 : 1.75),
         points: { show: false },
         ...(dash && { dash: [...dash] }),
-        ...(stacked === true && { fill: () => withAlpha(color(line)) }),
+        ...(stacked === true && { fill: () => translucent(color(line)) }),
       })),
     ],
     ...(stacked === true && {
@@ -119,8 +132,9 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
   };
 }
 
-function withAlpha(hex: string): string {
-  return /^#[0-9a-f]{6}$/i.test(hex) ? `${hex}59` : hex;
+/** @param color as browsers compute it: rgb(1, 2, 3) */
+function translucent(color: string): string {
+  return color.replace(/^rgb\((.*)\)$/, "rgba($1, 0.35)");
 }
 
 function timeOf(seconds: number): string {

@@ -54,6 +54,14 @@ function two(ms: number, large: number, name: string, small: number, rest: strin
   return left === 0 ? `${Math.floor(ms / large)} ${name}` : `${Math.floor(ms / large)} ${name} ${pad(left)} ${rest}`;
 }
 
+/** A name of somebody else's, with what would not be seen, or would turn the text around, written out (Unicode TR 36, 3.1). */
+export function visible(name: string): string {
+  return name.replace(
+    /[\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 export function clock(at: number): string {
   const date = new Date(at);
   return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;

@@ -16,16 +16,14 @@ export interface Check {
 
 /** Past this the log is not followed as it should be; milliseconds. */
 const HEARD_LATE = 5_000;
-/** Share of the gate's queue that is worth a word. */
-const QUEUED = 1;
 
 /** What is well and what is not, worst first where it is not. */
-export function checksOf(cache: CacheFacts, overview: Overview, seconds: number): readonly Check[] {
+export function checksOf(cache: CacheFacts, overview: Overview): readonly Check[] {
   return [
     memory(overview),
     shared(cache, overview),
     bus(overview),
-    feed(overview, seconds),
+    feed(overview),
     queue(overview),
     behind(overview),
   ].flatMap((check) => check ?? []);
@@ -94,7 +92,7 @@ function bus(overview: Overview): Check | undefined {
   return { name: "Invalidations", tone: "good", state: `heard ${duration(Math.max(0, tier.heardAgo))} ago` };
 }
 
-function feed(overview: Overview, _seconds: number): Check | undefined {
+function feed(overview: Overview): Check | undefined {
   const state = overview.feed;
   if (state === undefined) return undefined;
   const ago = state.completeAgo as number | null;
@@ -109,14 +107,13 @@ function feed(overview: Overview, _seconds: number): Check | undefined {
 }
 
 function queue({ gate }: Overview): Check {
-  const tone = gate.queued >= QUEUED ? "warn" : "good";
   const advice =
-    tone === "warn"
+    gate.queued > 0
       ? "More loads are wanted than the gate lets through: the source is slow, or `loads.concurrency` small."
       : undefined;
   return {
     name: "Loads",
-    tone,
+    tone: gate.queued > 0 ? "warn" : "good",
     state: gate.queued > 0 ? `${number(gate.queued)} queued` : `${number(gate.active)} running`,
     ...(advice && { advice }),
   };

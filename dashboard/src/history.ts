@@ -103,7 +103,7 @@ export class History {
   recent(ids: readonly string[], entity: string | undefined, now: number, seconds = 10): Rates {
     const { rates } = this.series(ids, entity, seconds, now);
     if (rates.length === 0) return NOTHING;
-    return scale(rates.reduce(add, NOTHING), 1 / rates.length);
+    return scale(sumOf(rates), 1 / rates.length);
   }
 
   /** How long things took in the last minute or so; since the start, where this page has seen less. */
@@ -147,7 +147,11 @@ function counts(stats: ReadStats): Rates {
   };
 }
 
-export function add(a: Rates, b: Rates): Rates {
+export function sumOf(rates: readonly Rates[]): Rates {
+  return rates.reduce(add, NOTHING);
+}
+
+function add(a: Rates, b: Rates): Rates {
   return map((field) => a[field] + b[field]);
 }
 

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
-import { to } from "./state.js";
+import { visible } from "./format.js";
+import { entryAddress } from "./state.js";
 
 /** What screens are put together from. */
 
@@ -57,7 +58,7 @@ export function Code(props: { readonly children: string }): JSX.Element {
 /** A key, as a link to everything that is known of it. */
 export function KeyLink(props: { readonly path: string }): JSX.Element {
   return (
-    <a class="key" href={to("keys", { kind: "key", text: props.path, path: props.path })} title={props.path}>
+    <a class="key" href={entryAddress(props.path)} title={visible(props.path)}>
       <Segments path={props.path} />
     </a>
   );
@@ -71,7 +72,7 @@ export function Segments(props: { readonly path: string }): JSX.Element {
       {parts.map((part, at) => (
         <>
           {at > 0 && <i>:</i>}
-          {part}
+          <bdi>{visible(part)}</bdi>
         </>
       ))}
     </>
@@ -79,7 +80,7 @@ export function Segments(props: { readonly path: string }): JSX.Element {
 }
 
 export function EntityName(props: { readonly name: string }): JSX.Element {
-  return props.name === "" ? <span class="muted">raw keys</span> : <span>{props.name}</span>;
+  return props.name === "" ? <span class="muted">raw keys</span> : <bdi>{visible(props.name)}</bdi>;
 }
 
 export interface Share {

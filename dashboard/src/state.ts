@@ -1,7 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { mergeReports, type Overview } from "../../src/admin/merge.js";
 import type { Miss, Note, ProcessReport } from "../../src/admin/report.js";
-import { api, ApiError, type CacheFacts, type Me, type Reports } from "./api.js";
+import { api, ApiError, messageOf, type CacheFacts, type Me, type Reports } from "./api.js";
 import { History } from "./history.js";
 
 /** What the page knows; every screen is a fold over it. */
@@ -65,6 +65,11 @@ export function to(screen: string, params: Readonly<Record<string, string | unde
   const given = Object.entries(params).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const text = new URLSearchParams(given).toString();
   return `#/${screen}${text === "" ? "" : `?${text}`}`;
+}
+
+/** The address of everything that is known of one entry. */
+export function entryAddress(path: string): string {
+  return to("keys", { kind: "key", text: path, canonical: "true", path });
 }
 
 export function setTheme(value: Theme): void {
@@ -139,7 +144,7 @@ async function refetch(): Promise<void> {
 
 function refused(error: unknown): void {
   const isSignedOut = error instanceof ApiError && error.status === 401;
-  problem.value = error instanceof Error ? error.message : String(error);
+  problem.value = messageOf(error);
   phase.value = isSignedOut ? "signed-out" : "unreachable";
 }
 

@@ -1,4 +1,5 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { isSameSecret } from "../same-secret.js";
 import type { AdminActor, AdminRole, AdminSettings } from "./options.js";
 import { ROLES } from "./options.js";
 
@@ -37,8 +38,11 @@ export class Access {
     this.#cookie = `${COOKIE}_${createHmac("sha256", this.#key).update("name").digest("hex").slice(0, 8)}`;
   }
 
-  /** What is wrong with where a request comes from; asked before anything else. */
-  refuseOrigin(request: Request): Refusal | undefined {
+  /**
+   * What is wrong with where a request comes from; asked before anything else. A link on another site's page may lead to the
+   * page, which holds nothing of its own, and to nothing else.
+   */
+  refuseOrigin(request: Request, isPage: boolean): Refusal | undefined {
     const host = hostOf(request);
     if (!this.#settings.hosts.has(nameOf(host))) {
       return {
@@ -50,7 +54,8 @@ export class Access {
     const origin = request.headers.get("origin");
     const site = request.headers.get("sec-fetch-site");
     const isForeign = origin !== null && !isOrigin(origin, host);
-    if (isForeign || site === "cross-site" || site === "same-site") {
+    const isElsewhere = (site === "cross-site" || site === "same-site") && !(isPage && isVisit(request));
+    if (isForeign || isElsewhere) {
       return { status: 403, code: "origin", message: "Pages of another origin may not ask this" };
     }
     return undefined;
@@ -67,9 +72,8 @@ export class Access {
 
   /** The role a token stands for. Every token is compared, in constant time. */
   roleOf(token: string): AdminRole | undefined {
-    const given = digest(token);
     let found: AdminRole | undefined;
-    for (const [role, expected] of this.#settings.tokens) if (timingSafeEqual(given, digest(expected))) found = role;
+    for (const [role, expected] of this.#settings.tokens) if (isSameSecret(token, expected)) found = role;
     return found;
   }
 
@@ -84,8 +88,7 @@ export class Access {
   #roleOfCookie(value: string | undefined): AdminRole | undefined {
     const [role = "", until = "", mark = ""] = (value ?? "").split(".");
     const expected = this.#signed(`${role}.${until}`).split(".")[2] ?? "";
-    if (!timingSafeEqual(digest(mark), digest(expected)) || !(Number(until) > this.#settings.clock.wall()))
-      return undefined;
+    if (!isSameSecret(mark, expected) || !(Number(until) > this.#settings.clock.wall())) return undefined;
     return ROLES.find((one) => one === role);
   }
 
@@ -97,6 +100,13 @@ export class Access {
 /** Whether a role allows what another one does. */
 export function allows(role: AdminRole, needed: AdminRole): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+/** Whether somebody goes to it, in a window of its own: no frame, no image, no fetch. */
+function isVisit({ method, headers }: Request): boolean {
+  return (
+    method === "GET" && headers.get("sec-fetch-mode") === "navigate" && headers.get("sec-fetch-dest") === "document"
+  );
 }
 
 /** Host, with its port, as the request names it. */
@@ -133,9 +143,4 @@ function checkedActor(actor: unknown): AdminActor | undefined {
   const { name, role } = actor as Readonly<Record<string, unknown>>;
   const known = ROLES.find((one) => one === role);
   return known !== undefined && typeof name === "string" ? { name, role: known } : undefined;
-}
-
-/** Of equal length, whatever was given. */
-function digest(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
 }

@@ -4,6 +4,7 @@ import { processes } from "../../test/support/processes.js";
 import { createCache, type Cache } from "../index.js";
 import { FakeClock } from "../testing/index.js";
 import { createAdmin, type Admin } from "./create-admin.js";
+import type { Found } from "./explore.js";
 import type { AdminOptions, AdminRole } from "./options.js";
 import type { AuditLine, PurgePreview } from "./purges.js";
 
@@ -107,6 +108,19 @@ describe("who may ask", () => {
     const { ask } = open();
     expect((await ask("api/me", { headers })).status).toBe(403);
     expect((await ask("api/preview", { headers, body: { target: { kind: "all" } } })).status).toBe(403);
+  });
+
+  it("a link on another site leads to the page, and to nothing else", async () => {
+    const { ask } = open();
+    const visit = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+    const status = async (path: string, more: Record<string, string> = {}, method = "GET"): Promise<number> =>
+      (await ask(path, { headers: { ...visit, ...more }, method })).status;
+    expect(await status("")).toBe(200);
+    expect(await status("api/me")).toBe(403);
+    expect(await status("", { "sec-fetch-dest": "iframe" })).toBe(403);
+    expect(await status("", { "sec-fetch-mode": "no-cors" })).toBe(403);
+    expect(await status("", { origin: "http://evil.example" })).toBe(403);
+    expect(await status("", {}, "POST")).toBe(403);
   });
 
   it("the page's own requests are answered", async () => {
@@ -226,7 +240,7 @@ describe("roles", () => {
     const read = await shown({}, "reader");
     expect(read).toContain("Ann");
     expect(read).not.toContain("hunter2");
-    for (const environment of ["production", undefined, ""])
+    for (const environment of ["production", "PROD", "prod-eu-1", undefined, ""])
       expect(await shown({ environment }, "admin")).not.toContain("Ann");
     expect(await shown({ environment: "production", values: true }, "reader")).toContain("Ann");
   });
@@ -324,6 +338,20 @@ describe("a purge", () => {
     expect(world.cache.peek("a")).toBe(1);
   });
 
+  it("is not counted for more than four at once, so that many who look hold up nobody", async () => {
+    const world = open();
+    await world.cache.setMany(Array.from({ length: 2_000 }, (_, id) => [id, id] as const));
+    const all = await Promise.all(
+      Array.from({ length: 6 }, (_, at) =>
+        at % 2 === 0
+          ? world.ask("api/keys?kind=pattern&text=*%3Ax")
+          : world.ask("api/preview", { body: { target: { kind: "prefix", text: "a" } } }),
+      ),
+    );
+    expect(all.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 200, 503, 503]);
+    expect((await world.ask("api/keys?kind=key&text=1")).status).toBe(200);
+  });
+
   it("finds an entity's entry by its path, a tag of one tenant, a prefix and a namespace", async () => {
     const world = open();
     const user = world.cache.entity<number, number>({ name: "user", load: async (id) => id });
@@ -337,6 +365,62 @@ describe("a purge", () => {
     expect(await count({ kind: "prefix", text: "a" })).toBe(1);
     expect(await count({ kind: "prefix", text: "/inner" })).toBe(1);
     expect(await count({ kind: "tag", text: "team:1", scope: "acme" })).toBe(0);
+  });
+
+  it.each([
+    "user 1",
+    "100%25",
+    "a=b",
+    "<script>",
+    "javascript:x",
+    "__proto__",
+    "nul\u0000",
+    "\u202Egnp",
+    "\u{1F600} x",
+  ])("of an entry and of its tag, as they are named when they are found, hits them: %j", async (text) => {
+    const world = open();
+    await world.cache.set([text, "x"], 1, { tags: [[text, "t"]] });
+    await world.cache.set("other", 1, { tags: ["other"] });
+    const found = await json<Found>(await world.ask("api/keys?kind=pattern&text=*%3Ax"));
+    const [entry] = found.keys;
+    const path = entry?.key ?? "";
+    const canonical = true;
+    expect((await preview(world, { kind: "key", text: path, canonical })).sample).toEqual([path]);
+    expect((await preview(world, { kind: "tag", text: entry?.memory?.tags[0], canonical })).sample).toEqual([path]);
+    const again = `api/keys?kind=key&canonical=true&text=${encodeURIComponent(path)}`;
+    expect((await json<Found>(await world.ask(again))).memory?.entries).toBe(1);
+  });
+
+  it("of what the cache keeps for itself is refused", async () => {
+    const { ask } = open();
+    for (const text of ["~admin-watch", "!lock"])
+      expect((await ask("api/preview", { body: { target: { kind: "key", text, canonical: true } } })).status).toBe(400);
+  });
+
+  it("of a text that is too long says how long it may be", async () => {
+    const answer = await open().ask("api/preview", { body: { target: { kind: "key", text: "x".repeat(9_000) } } });
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining("1 to 8192 characters")]);
+  });
+
+  it("runs as it was looked at, whatever changed since: what came under the same mark goes, and nothing else", async () => {
+    const world = open();
+    await world.cache.set("a", 1, { tags: ["t"] });
+    await world.cache.set("b", 1, { tags: ["u"] });
+    const seen = await preview(world, { kind: "tag", text: "t" }, false);
+    expect(seen.memory?.entries).toBe(1);
+    await world.cache.set("c", 1, { tags: ["t"] });
+    await world.cache.delete("a");
+    const both = await Promise.all(
+      [1, 2].map(() =>
+        world.ask("api/purge", { role: "operator", body: { token: seen.token, target: { kind: "all" } } }),
+      ),
+    );
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+    expect(["a", "b", "c"].map((key) => world.cache.peek(key))).toEqual([undefined, 1, undefined]);
+    expect(world.audit.map(({ event, previewed, actual }) => [event, previewed.memory, actual?.memory])).toEqual([
+      ["purge-started", 1, undefined],
+      ["purge-done", 1, 1],
+    ]);
   });
 
   it.each([{ kind: "nonsense" }, { kind: "key" }, { kind: "key", text: 7 }, {}, null, { kind: "pattern", text: "*" }])(
@@ -453,6 +537,20 @@ describe("the stream", () => {
     while (!text.includes(": still here")) text = await stream.next();
     expect(text).toBe(": still here\n\n");
     await stream.end();
+  });
+
+  it("ends for a page that takes more than a megabyte too long to read", async () => {
+    const { ask, cache, clock } = open();
+    const response = await ask("api/live");
+    for (let second = 0; second < 40; second += 1) {
+      for (let note = 0; note < 200; note += 1) await cache.invalidate({ tag: `${"x".repeat(200)}${second}-${note}` });
+      await clock.advance(1_000);
+    }
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    let length = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) length += part.value.length;
+    expect(length).toBeGreaterThan(1_000_000);
+    expect(length).toBeLessThan(1_300_000);
   });
 
   it("is for 32 pages, and a page that leaves makes room", async () => {

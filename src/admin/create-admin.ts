@@ -15,6 +15,9 @@ export interface AdminListenOptions {
   host?: string | undefined;
 }
 
+/** How long a request may take to arrive, its body too; milliseconds. */
+const PATIENCE = 15_000;
+
 /** An admin's own server. */
 export interface AdminServer {
   readonly port: number;
@@ -86,7 +89,7 @@ async function listen(
       `Expected \`tokens\` or \`authenticate\` to be given where others can reach it, got \`${host}\` without`,
     );
   }
-  const server = createServer(handler);
+  const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE }, handler);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);

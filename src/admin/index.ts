@@ -1,6 +1,9 @@
 export { createAdmin } from "./create-admin.js";
 
 export type { Admin, AdminListenOptions, AdminServer } from "./create-admin.js";
+export type { Examination } from "./doctor/doctor.js";
+export type { Finding, Level } from "./doctor/finding.js";
+export type { RedisCommand } from "./doctor/redis-checks.js";
 export type { FoundKey, Found } from "./explore.js";
 export type { Overview, Told } from "./merge.js";
 export type { NodeHandler } from "./node-handler.js";

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { requestBody } from "../request-body.js";
 
 /** Answers a request of `node:http`, and of what is built on it. */
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -25,7 +26,12 @@ async function handle(
   outgoing: ServerResponse,
   gone: AbortSignal,
 ): Promise<void> {
-  const response = await fetch(await requestOf(incoming));
+  const request = await requestOf(incoming);
+  if (request === undefined) {
+    outgoing.writeHead(413, { connection: "close" }).end();
+    return;
+  }
+  const response = await fetch(request);
   outgoing.statusCode = response.status;
   for (const [name, value] of response.headers) outgoing.setHeader(name, value);
   if (response.body === null || incoming.method === "HEAD") {
@@ -43,7 +49,8 @@ async function handle(
   outgoing.end();
 }
 
-async function requestOf(incoming: IncomingMessage): Promise<Request> {
+/** `undefined` when its body is too long. */
+async function requestOf(incoming: IncomingMessage): Promise<Request | undefined> {
   const { method = "GET", headers } = incoming;
   // A router may have cut off what it is mounted under: what the browser asked for says where the page is.
   const original: unknown = Reflect.get(incoming, "originalUrl");
@@ -56,22 +63,17 @@ async function requestOf(incoming: IncomingMessage): Promise<Request> {
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !name.startsWith(":")) given.set(name, Array.isArray(value) ? value.join(", ") : value);
   }
-  const hasBody = method !== "GET" && method !== "HEAD";
-  return new Request(url, { method, headers: given, ...(hasBody && { body: await bodyOf(incoming) }) });
+  if (method === "GET" || method === "HEAD") return new Request(url, { method, headers: given });
+  const body = await bodyOf(incoming);
+  return body === undefined ? undefined : new Request(url, { method, headers: given, body });
 }
 
-/** What a framework has parsed already is written again. */
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
+/** What a framework has parsed already is written again; `undefined` when it is too long. */
+async function bodyOf(incoming: IncomingMessage): Promise<string | undefined> {
   const parsed: unknown = Reflect.get(incoming, "body");
   if (parsed !== undefined) return typeof parsed === "string" ? parsed : JSON.stringify(parsed);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > MOST_BODY) throw new Error("The body is too long");
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  const body = await requestBody(incoming, MOST_BODY);
+  return body && new TextDecoder().decode(body);
 }
 
 function drained(outgoing: ServerResponse, gone: AbortSignal): Promise<void> {

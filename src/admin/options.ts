@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { systemClock, type Clock } from "../clock.js";
 import { CacheError } from "../errors.js";
 import { knownOptions, optionError } from "../policy.js";
+import type { RedisCommand } from "./doctor/redis-checks.js";
 
 /**
  * What somebody may do, each more than the one before: `viewer` sees everything but values, `reader` values too, `operator`
@@ -18,7 +19,7 @@ export interface AdminActor {
 }
 
 export interface AdminOptions {
-  /** Where this runs, shown on every page. `production`, or nothing, means read-only with values hidden. @default "production" */
+  /** Where this runs, shown on every page. What begins with `prod`, or nothing, means read-only with values hidden. @default "production" */
   environment?: string | undefined;
   /** No purges, whatever the role. @default true in production */
   readOnly?: boolean | undefined;
@@ -40,6 +41,11 @@ export interface AdminOptions {
   name?: string | undefined;
   /** Whether this process looks for others that report through the shared tier, and reports when others look. @default true */
   processes?: boolean | undefined;
+  /**
+   * Sends a command to the Redis of the shared tier, for what the doctor asks of it (INFO, TIME, ACL, SCAN, PTTL, MEMORY USAGE):
+   * `(...words) => client.sendCommand(words)`. @default none: the server itself is not asked
+   */
+  redis?: RedisCommand | undefined;
   /** A folder with the page's files. @default the package's own */
   assets?: string | undefined;
   /** @default the machine's */
@@ -61,6 +67,7 @@ export interface AdminSettings {
   readonly audit: (line: string) => void;
   readonly name: string | undefined;
   readonly processes: boolean;
+  readonly redis: RedisCommand | undefined;
   readonly assets: string | undefined;
   readonly clock: Clock;
 }
@@ -77,24 +84,28 @@ const FIELDS = [
   "audit",
   "name",
   "processes",
+  "redis",
   "assets",
   "clock",
 ];
 /** Under these nobody but this machine reaches it. */
 export const LOOPBACK: readonly string[] = ["localhost", "127.0.0.1", "[::1]"];
 const LEAST_TOKEN = 16;
+const PRODUCTION = /^prod/i;
 
 /** @throws CacheError `ERR_CACHE_OPTION`. */
 export function resolveAdmin(options: AdminOptions): AdminSettings {
   knownOptions(options, FIELDS, "createAdmin");
   const environment = options.environment ?? "production";
   if (typeof environment !== "string") throw optionError("environment", "text", environment);
-  const isProduction = environment === "production" || environment === "";
+  const isProduction = environment === "" || PRODUCTION.test(environment);
   const { authenticate, tokens } = options;
   if (authenticate !== undefined && typeof authenticate !== "function")
     throw optionError("authenticate", "a function", authenticate);
   if (authenticate !== undefined && tokens !== undefined)
     throw optionError("tokens", "left out where authenticate says who asks", "both");
+  if (options.redis !== undefined && typeof options.redis !== "function")
+    throw optionError("redis", "a function that sends a command", options.redis);
   const path = options.path ?? "";
   if (typeof path !== "string" || (path !== "" && !/^\/[^?#]*[^/?#]$/.test(path)))
     throw optionError("path", 'where it is mounted, as "/cache"', path);
@@ -111,6 +122,7 @@ export function resolveAdmin(options: AdminOptions): AdminSettings {
     audit: options.audit ?? (() => undefined),
     name: options.name,
     processes: options.processes ?? true,
+    redis: options.redis,
     assets: options.assets,
     clock: options.clock ?? systemClock,
   };

@@ -1,6 +1,7 @@
 import { Access, allows, type Refusal } from "./access.js";
 import { answer, failed, json, problem, refuse } from "./answers.js";
 import { Assets, NOT_BUILT } from "./assets.js";
+import { Doctor } from "./doctor/doctor.js";
 import { explore } from "./explore.js";
 import { MOST_CLIENTS } from "./live.js";
 import type { AdminActor, AdminRole, AdminSettings } from "./options.js";
@@ -12,6 +13,8 @@ import type { Watch, WatchedCache } from "./watch.js";
 /** Of the shape of what the API answers. */
 export const API_VERSION = 1;
 const MOST_BODY = 16_384;
+/** Looks through memory and the shared tier at once: each is long, and bounded. */
+const MOST_SEARCHES = 4;
 
 interface Asked {
   readonly request: Request;
@@ -32,7 +35,9 @@ export class Routes {
   readonly #access: Access;
   readonly #assets: Assets;
   readonly #purges: Purges;
+  readonly #doctor: Doctor;
   readonly #routes: Readonly<Record<string, Route>>;
+  #searches = 0;
 
   constructor(settings: AdminSettings, watch: Watch) {
     this.#settings = settings;
@@ -40,6 +45,7 @@ export class Routes {
     this.#access = new Access(settings);
     this.#assets = new Assets(settings.assets);
     this.#purges = new Purges(settings.clock, settings.audit);
+    this.#doctor = new Doctor(settings.clock, settings.redis);
     this.#routes = {
       me: { method: "GET", role: "viewer", run: (asked) => this.#me(asked) },
       live: { method: "GET", role: "viewer", run: (asked) => this.#live(asked) },
@@ -47,6 +53,7 @@ export class Routes {
       overview: { method: "GET", role: "viewer", run: (asked) => this.#overview(asked) },
       keys: { method: "GET", role: "viewer", run: (asked) => this.#keys(asked) },
       entry: { method: "GET", role: "viewer", run: (asked) => this.#entry(asked) },
+      doctor: { method: "GET", role: "viewer", run: (asked) => this.#examine(asked) },
       preview: { method: "POST", role: "operator", run: (asked) => this.#preview(asked) },
       purge: { method: "POST", role: "operator", run: (asked) => this.#purge(asked) },
       audit: { method: "GET", role: "admin", run: () => json({ lines: this.#purges.audit() }) },
@@ -54,10 +61,10 @@ export class Routes {
   }
 
   async fetch(request: Request): Promise<Response> {
-    const refusal = this.#access.refuseOrigin(request);
-    if (refusal !== undefined) return refuse(refusal);
     const url = new URL(request.url);
     const path = this.#within(url.pathname);
+    const refusal = this.#access.refuseOrigin(request, path?.startsWith("api/") !== true);
+    if (refusal !== undefined) return refuse(refusal);
     if (path === undefined) return answer(null, { location: `${url.pathname}/${url.search}` }, 308);
     try {
       return path.startsWith("api/") ? await this.#api(path.slice(4), request, url) : await this.#asset(path, request);
@@ -160,8 +167,9 @@ export class Routes {
   async #keys({ url }: Asked): Promise<Response> {
     const cache = this.#cacheOf(url.searchParams.get("cache"));
     if (cache === undefined) return noCache();
-    const { kind, text, scope } = Object.fromEntries(url.searchParams);
-    return json(await explore(cache.sampler.inspector, parseTarget({ kind, text, scope })));
+    const { kind, text, scope, canonical } = Object.fromEntries(url.searchParams);
+    const target = parseTarget({ kind, text, scope, canonical });
+    return this.#search(() => explore(cache.sampler.inspector, target));
   }
 
   async #entry({ url, actor }: Asked): Promise<Response> {
@@ -181,6 +189,12 @@ export class Routes {
     return json({ ...entry, memory: shown(memory), shared: shown(shared), hidden: mayShow ? null : hidden });
   }
 
+  async #examine({ url }: Asked): Promise<Response> {
+    const cache = this.#cacheOf(url.searchParams.get("cache"));
+    if (cache === undefined) return noCache();
+    return json({ version: API_VERSION, ...(await this.#doctor.examine(cache.cache, this.#watch.reports(cache))) });
+  }
+
   async #preview({ request, actor }: Asked): Promise<Response> {
     if (this.#settings.readOnly) return refuse(READ_ONLY);
     const { cache: name, target, soft } = await bodyOf(request);
@@ -188,7 +202,18 @@ export class Routes {
     if (cache === undefined) return noCache();
     const parsed = parseTarget(target);
     if (parsed.kind === "all" && !allows(actor.role, "admin")) return refuse(forbidden(actor.role, "admin"));
-    return json(await this.#purges.preview(cache.sampler.inspector, parsed, soft !== false, actor));
+    return this.#search(() => this.#purges.preview(cache.sampler.inspector, parsed, soft !== false, actor));
+  }
+
+  async #search(look: () => Promise<unknown>): Promise<Response> {
+    if (this.#searches >= MOST_SEARCHES)
+      return problem(503, "too-many", `Already ${MOST_SEARCHES} searches are going on: try again in a moment`);
+    this.#searches += 1;
+    try {
+      return json(await look());
+    } finally {
+      this.#searches -= 1;
+    }
   }
 
   async #purge({ request, actor }: Asked): Promise<Response> {

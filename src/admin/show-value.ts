@@ -17,10 +17,13 @@ const SECRETS = [
   "cvv",
 ];
 const REDACTED = "[redacted]";
+const DEEPER = "[deeper]";
 const MOST_DEPTH = 8;
 const MOST_ITEMS = 200;
 /** Longest text that is sent of a value. */
 const MOST_TEXT = 64 * 1_024;
+/** Longest text that is looked into for JSON; what is longer is not shown. */
+const MOST_JSON = 1_024 * 1_024;
 
 export interface ShownValue {
   readonly text: string;
@@ -57,10 +60,18 @@ export function showValue(
     customInspect: false,
   });
   return {
-    text: text.slice(0, MOST_TEXT),
+    text: visible(text.slice(0, MOST_TEXT)),
     redacted: state.redacted || (typeof redact === "function" && seen !== value),
     cut: text.length > MOST_TEXT,
   };
+}
+
+/** With what a page would not show, or would show in another order, written out (Unicode TR 36, 3.1). */
+function visible(text: string): string {
+  return text.replace(
+    /[\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function isHidden(name: string, names: readonly string[]): boolean {
@@ -79,13 +90,18 @@ function without(
   state: { redacted: boolean },
   depth: number,
 ): unknown {
-  if (typeof value !== "object" || value === null || depth > MOST_DEPTH) return value;
+  if (typeof value === "string") return withoutInJson(value, hides, state, depth);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > MOST_DEPTH) {
+    state.redacted = true;
+    return DEEPER;
+  }
   if (Array.isArray(value)) return value.slice(0, MOST_ITEMS + 1).map((item) => without(item, hides, state, depth + 1));
   if (value instanceof Map) {
     const entries = [...value].slice(0, MOST_ITEMS + 1);
     return new Map(
       entries.map(([name, item]: readonly [unknown, unknown]) => [
-        name,
+        without(name, hides, state, depth + 1),
         hidden(String(name), item, hides, state, depth),
       ]),
     );
@@ -95,6 +111,29 @@ function without(
   if (prototype !== Object.prototype && prototype !== null) return value;
   const entries = Object.entries(value).map(([name, item]) => [name, hidden(name, item, hides, state, depth)] as const);
   return Object.fromEntries(entries);
+}
+
+/** A value that was stored as the JSON of another; what is no JSON is shown as it is. */
+function withoutInJson(
+  text: string,
+  hides: (name: string) => boolean,
+  state: { redacted: boolean },
+  depth: number,
+): string {
+  if (!/^\s*[[{]/.test(text)) return text;
+  if (text.length > MOST_JSON) {
+    state.redacted = true;
+    return REDACTED;
+  }
+  try {
+    const inside = { redacted: false };
+    const shown = without(JSON.parse(text), hides, inside, depth + 1);
+    if (!inside.redacted) return text;
+    state.redacted = true;
+    return JSON.stringify(shown);
+  } catch {
+    return text;
+  }
 }
 
 function hidden(

@@ -56,6 +56,7 @@ export async function inspectEntry(engine: Engine, path: string): Promise<Inspec
   const spec: ReadSpec = {
     policy: shape?.policy ?? DEFAULT_POLICY,
     counters: shape?.counters ?? engine.recorder.counters(""),
+    countMiss: false,
     // One of an entity that is not declared here is judged by what it says of itself.
     fingerprint: shape?.fingerprint ?? found?.fingerprint ?? 0,
     form,

@@ -72,7 +72,7 @@ export function inspectorOf(engine: Engine): CacheInspector {
         },
       }));
     },
-    marksOf: (target) => marksOfTargets(target, "", engine.maxKeyLength),
+    marksOf: (target) => marksOfTargets(target, "", engine.maxKeyLength, engine),
     async memory(options) {
       const entries = engine.memoryEntries();
       return entries && takeMemoryCensus(entries, engine.local, engine.clock, options);

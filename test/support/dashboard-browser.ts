@@ -51,3 +51,54 @@ export async function startBrowser(): Promise<TestBrowser> {
     },
   };
 }
+
+/** Least ratio of text to its ground (WCAG 2.2, 1.4.3). */
+const CONTRAST = 4.5;
+
+/** What is wrong with how a page looks: it is wider than its window, something sticks out of its panel, or a text is too faint. */
+export async function pageFaults(page: Page): Promise<readonly string[]> {
+  return page.evaluate<string[]>(`(${findFaults})(${CONTRAST})`);
+}
+
+const findFaults = String.raw`(least) => {
+  const faults = [];
+  const { scrollWidth } = document.documentElement;
+  if (scrollWidth > innerWidth) faults.push("the page is " + scrollWidth + " wide, its window " + innerWidth);
+  for (const panel of document.querySelectorAll(".panel")) {
+    const { right } = panel.getBoundingClientRect();
+    for (const one of panel.querySelectorAll("dd, p, code, pre, h2, .stat-sub, .button"))
+      if (!one.closest(".table-wrap") && one.getBoundingClientRect().right > right + 1)
+        faults.push("sticks out of its panel: " + one.textContent.slice(0, 60));
+  }
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = new Map();
+  const rgba = (color) => {
+    if (known.has(color)) return known.get(color);
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    known.set(color, canvas.getImageData(0, 0, 1, 1).data);
+    return known.get(color);
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const groundOf = (one) => {
+    for (let at = one; at !== null; at = at.parentElement) {
+      const ground = rgba(getComputedStyle(at).backgroundColor);
+      if (ground[3] === 255) return ground;
+    }
+    return [255, 255, 255, 255];
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+    const one = text.parentElement;
+    // What is disabled, or not on the way of a read, is meant to stand back; a separator is repeated by what it separates.
+    if (text.data.trim() === "" || !one.checkVisibility() || one.closest(":disabled, .past, .key i, .path i, option")) continue;
+    const [a, b] = [light(rgba(getComputedStyle(one).color)), light(groundOf(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) faults.push("too faint, " + ratio.toFixed(2) + ": " + text.data.slice(0, 60));
+  }
+  return faults;
+}`;

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { AuditLine } from "../../../src/admin/purges.js";
-import { api } from "../api.js";
-import { number } from "../format.js";
+import { api, messageOf } from "../api.js";
+import { number, visible } from "../format.js";
 import { Code, Empty, Panel, Table, type Column } from "../parts.js";
 import { me } from "../state.js";
 
@@ -13,7 +13,7 @@ export function AuditScreen(): JSX.Element {
     let over = false;
     api.audit().then(
       (answer) => !over && setLines(answer.lines),
-      (error: unknown) => !over && setProblem(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => !over && setProblem(messageOf(error)),
     );
     return () => {
       over = true;
@@ -58,8 +58,8 @@ const EVENTS = { "purge-started": "started", "purge-done": "done", "purge-failed
 
 const COLUMNS: readonly Column<AuditLine>[] = [
   { name: "Time", cell: ({ time }) => <span class="mono">{time.replace("T", " ").slice(0, 19)}</span> },
-  { name: "Who", cell: ({ actor }) => actor },
-  { name: "What", class: "key-cell", cell: ({ marks }) => <span class="mono">{marks.join(", ")}</span> },
+  { name: "Who", cell: ({ actor }) => visible(actor) },
+  { name: "What", class: "key-cell", cell: ({ marks }) => <bdi class="mono">{visible(marks.join(", "))}</bdi> },
   { name: "How", cell: ({ soft }) => (soft ? <span class="pill stale">soft</span> : <span class="pill">hard</span>) },
   { name: "", cell: ({ event }) => (event === "purge-failed" ? <span class="bad-text">failed</span> : EVENTS[event]) },
   {

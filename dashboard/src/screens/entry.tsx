@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { api, type ShownEntry } from "../api.js";
-import { bytes, duration, plural } from "../format.js";
+import { api, messageOf, type ShownEntry } from "../api.js";
+import { bytes, duration, plural, visible } from "../format.js";
 import { Dot, Panel, Segments } from "../parts.js";
 import { cacheName, me, to } from "../state.js";
 
@@ -33,7 +33,7 @@ export function Entry(props: { readonly path: string; readonly again: number }):
           setAt(performance.now());
           setProblem(undefined);
         },
-        (error: unknown) => !over && setProblem(error instanceof Error ? error.message : String(error)),
+        (error: unknown) => !over && setProblem(messageOf(error)),
       );
     };
     look();
@@ -51,7 +51,7 @@ export function Entry(props: { readonly path: string; readonly again: number }):
         hint={entry?.entity === undefined || !isThis ? undefined : `${entry.entity} v${entry.version}`}
         aside={
           me.value?.canPurge === true ? (
-            <a class="button small" href={to("purge", { kind: "key", text: path })}>
+            <a class="button small" href={to("purge", { kind: "key", text: path, canonical: "true" })}>
               Purge it…
             </a>
           ) : undefined
@@ -84,24 +84,22 @@ function EntryBody(props: { readonly entry: ShownEntry; readonly at: number }): 
       {best !== null && (best.tags.length > 0 || best.etag !== undefined) && (
         <div class="tags">
           {best.tags.map((tag) => (
-            <a key={tag} class="chip mono" href={tagLink(tag)} title="Everything with this tag">
-              {tag}
+            <a
+              key={tag}
+              class="chip mono"
+              href={to("keys", { kind: "tag", text: tag, canonical: "true" })}
+              title="Everything with this tag"
+            >
+              <bdi>{visible(tag)}</bdi>
             </a>
           ))}
-          {best.etag !== undefined && <span class="muted">etag {best.etag}</span>}
+          {best.etag !== undefined && <span class="muted">etag {visible(best.etag)}</span>}
         </div>
       )}
       <Waterfall entry={entry} />
       <Value entry={entry} />
     </>
   );
-}
-
-/** A tag's path is its scope and what was written: the form asks for both. */
-function tagLink(tag: string): string {
-  if (tag.startsWith("~") || tag.startsWith("/")) return to("keys", { kind: "tag", text: tag });
-  const [scope = "", ...rest] = tag.split(":");
-  return to("keys", { kind: "tag", text: rest.join(":"), scope: scope === "global" ? undefined : scope });
 }
 
 function TimeBar(props: { readonly facts: NonNullable<ShownEntry["memory"]> }): JSX.Element {

@@ -10,7 +10,7 @@ export function HealthScreen(): JSX.Element | null {
   const facts = cache.value;
   const now = overview.value;
   if (facts === undefined || now === undefined) return null;
-  const checks = checksOf(facts, now, 0);
+  const checks = checksOf(facts, now);
   return (
     <>
       {now.shared !== undefined && !now.shared.up && (

@@ -2,9 +2,9 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Told } from "../../../src/admin/merge.js";
 import type { Note } from "../../../src/admin/report.js";
-import { clock, duration, number } from "../format.js";
+import { clock, duration, number, visible } from "../format.js";
 import { Empty, Panel, Segmented, Stat, Table, type Column } from "../parts.js";
-import { cache, overview, to } from "../state.js";
+import { cache, entryAddress, overview } from "../state.js";
 
 type Heard = Told<Note> & { readonly invalidation: NonNullable<Note["invalidation"]> };
 
@@ -49,7 +49,7 @@ export function InvalidationsScreen(): JSX.Element | null {
           tone={(now.shared?.unsent ?? 0) > 0 ? "bad" : undefined}
           sub={now.shared === undefined ? "no shared tier" : "kept until acknowledged"}
         />
-        <Stat label="Gaps in the log" value={number(now.shared?.gaps ?? 0)} sub="memory was checked again" />
+        <Stat label="Gaps in the log" value={number(now.shared?.gaps ?? 0)} sub="memory checked again" />
       </div>
       <Panel
         title="Stream"
@@ -117,7 +117,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { name: "Made by", cell: ({ madeBy }) => madeBy ?? <span class="muted">another</span> },
   {
     name: "What",
-    class: "key-cell",
+    class: "text-cell",
     cell: ({ first: { invalidation } }) => (
       <>
         {invalidation.targets.map((target) => (
@@ -162,11 +162,11 @@ function Target(props: { readonly text: string }): JSX.Element {
     <span class="marked">
       <span class="muted">{kind}</span>{" "}
       {kind === "key" ? (
-        <a class="key" href={to("keys", { kind: "key", text: name, path: name })}>
-          {name}
+        <a class="key" href={entryAddress(name)}>
+          <bdi>{visible(name)}</bdi>
         </a>
       ) : (
-        <span class="mono">{name}</span>
+        <bdi class="mono">{visible(name)}</bdi>
       )}
     </span>
   );

@@ -2,10 +2,10 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Found, FoundKey } from "../../../src/admin/explore.js";
 import type { AdminTarget } from "../../../src/admin/target.js";
-import { api } from "../api.js";
-import { bytes, duration, number, plural } from "../format.js";
+import { api, asParams, messageOf } from "../api.js";
+import { bytes, duration, number, plural, visible } from "../format.js";
 import { Empty, EntityName, Panel, Segments, Segmented, Table, type Column } from "../parts.js";
-import { cacheName, me, overview, route, to } from "../state.js";
+import { cacheName, entryAddress, me, overview, route, to } from "../state.js";
 import { Entry, State } from "./entry.js";
 
 const KINDS = [
@@ -28,7 +28,8 @@ export function readTarget(params: URLSearchParams): AdminTarget {
   const kind =
     (["prefix", "tag", "pattern", "entity", "all"] as const).find((one) => one === params.get("kind")) ?? "key";
   const scope = params.get("scope") ?? "";
-  return { kind, text: params.get("text") ?? "", ...(scope !== "" && { scope }) };
+  const canonical = params.get("canonical") === "true";
+  return { kind, text: params.get("text") ?? "", ...(scope !== "" && { scope }), ...(canonical && { canonical }) };
 }
 
 /** What is looked for, by which name; shared by the explorer and the purge. */
@@ -42,6 +43,8 @@ export function TargetForm(props: {
   const [kind, setKind] = useState(props.target.kind);
   const [text, setText] = useState(props.target.text);
   const [scope, setScope] = useState(props.target.scope ?? "");
+  // What is typed is as code writes it; what a link named stays as it is stored until it is changed.
+  const canonical = props.target.canonical === true && kind === props.target.kind && text === props.target.text;
   useEffect(() => {
     setKind(props.target.kind);
     setText(props.target.text);
@@ -53,7 +56,12 @@ export function TargetForm(props: {
       class="target"
       onSubmit={(event) => {
         event.preventDefault();
-        props.onSubmit({ kind, text: text.trim(), ...(isScoped && scope.trim() !== "" && { scope: scope.trim() }) });
+        props.onSubmit({
+          kind,
+          text: text.trim(),
+          ...(isScoped && scope.trim() !== "" && { scope: scope.trim() }),
+          ...(canonical && { canonical }),
+        });
       }}
     >
       <Segmented label="What by" options={props.kinds} value={kind} onChange={setKind} />
@@ -115,13 +123,13 @@ export function KeysScreen(): JSX.Element {
       (error: unknown) => {
         if (over) return;
         setFound(undefined);
-        setProblem(error instanceof Error ? error.message : String(error));
+        setProblem(messageOf(error));
       },
     );
     return () => {
       over = true;
     };
-  }, [name, target.kind, target.text, target.scope, again]);
+  }, [name, target.kind, target.text, target.scope, target.canonical, again]);
   return (
     <>
       <Panel title="Find entries" hint="in this process’s memory, and in the shared tier">
@@ -152,10 +160,6 @@ export function KeysScreen(): JSX.Element {
   );
 }
 
-function asParams(target: AdminTarget): Record<string, string | undefined> {
-  return { kind: target.kind, text: target.text, scope: target.scope };
-}
-
 function Start(): JSX.Element {
   const entities = Object.keys(overview.value?.entities ?? {}).filter((name) => name !== "");
   const ranked = overview.value?.sampled?.mostRead.slice(0, 6) ?? [];
@@ -184,8 +188,8 @@ function Start(): JSX.Element {
             <p>
               <span class="muted">Read most just now</span>
               {ranked.map(({ key }) => (
-                <a key={key} class="chip mono" href={to("keys", { kind: "key", text: key, path: key })}>
-                  {key}
+                <a key={key} class="chip mono" href={entryAddress(key)}>
+                  {visible(key)}
                 </a>
               ))}
             </p>
@@ -207,7 +211,7 @@ function Results(props: {
       name: "Key",
       class: "key-cell",
       cell: ({ key }) => (
-        <span class="key" title={key}>
+        <span class="key" title={visible(key)}>
           <Segments path={key} />
         </span>
       ),
@@ -224,6 +228,7 @@ function Results(props: {
       : []),
     {
       name: "Memory",
+      title: "Of the process that serves this page; others hold their own",
       cell: ({ memory }) => (memory === null ? <span class="muted">no</span> : <State state={memory.state} />),
       sort: ({ memory }) => memory?.state ?? "",
     },
@@ -284,7 +289,7 @@ function Results(props: {
 
 function hintOf({ memory, shared, keys }: Found): string {
   const parts = [];
-  if (memory !== null) parts.push(`${number(memory.entries)} in memory`);
+  if (memory !== null) parts.push(`${number(memory.entries)} in this process’s memory`);
   if (shared.problem === "none") parts.push("no shared tier");
   else if (shared.problem === "down") parts.push("the shared tier does not answer");
   else if (shared.problem === "unlisted") parts.push("the shared tier cannot list its keys");

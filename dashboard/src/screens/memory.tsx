@@ -33,7 +33,7 @@ export function MemoryScreen(): JSX.Element | null {
         <Stat label="Evicted" value={number(held.evicted)} sub="to make room" />
         <Stat label="Expired" value={number(held.expired)} sub="their time was over" />
         <Stat label="Refused" value={number(held.refused)} sub="on arrival" />
-        <Stat label="Window" value={percent(held.windowShare, 0)} sub="of the room, for newcomers" />
+        <Stat label="Window" value={percent(held.windowShare, 0)} sub="of it for newcomers" />
       </div>
       <Shares now={now} />
       <Curve now={now} curve={held.curve} />
@@ -123,7 +123,7 @@ function Curve(props: { readonly now: Overview; readonly curve: readonly CurvePo
   // As wide as it is shown, about: its text is scaled with it.
   const width = innerWidth < 760 ? 420 : 900;
   const misses = curve.map(({ hitRatio }) => 1 - hitRatio);
-  const lowest = Math.floor(Math.min(...misses) * 20) / 20;
+  const lowest = Math.min(0.8, Math.floor(Math.min(...misses) * 20) / 20);
   const highest = Math.min(1, lowest + Math.max(0.2, Math.ceil((Math.max(...misses) - lowest) * 5) / 5));
   const x = (size: number): number => PAD.left + ((Math.log2(size) + 2) / 4) * (width - PAD.left - PAD.right);
   const y = (miss: number): number =>

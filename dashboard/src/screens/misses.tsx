@@ -93,7 +93,7 @@ function reasonColumns(total: number): readonly Column<[MissReason, number]>[] {
         <Meter share={count / total} color="miss" label={`${reason}: ${percent(count / total)}`} />
       ),
     },
-    { name: "What helps", class: "wide muted", cell: ([reason]) => REASONS[reason]?.[1] ?? "" },
+    { name: "What helps", class: "text-cell muted", cell: ([reason]) => REASONS[reason]?.[1] ?? "" },
   ];
 }
 

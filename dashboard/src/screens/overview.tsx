@@ -6,7 +6,7 @@ import { percentile, type TimeCounts } from "../../../src/time-histogram.js";
 import { Chart } from "../chart.js";
 import { bytes, duration, number, percent, rate } from "../format.js";
 import { checksOf } from "../health.js";
-import type { Rates } from "../history.js";
+import { sumOf, type Rates } from "../history.js";
 import {
   Code,
   Dot,
@@ -56,6 +56,9 @@ function Figures(props: { readonly now: Overview }): JSX.Element {
   const [picked, setPicked] = useState<string | undefined>(undefined);
   const [range, setRange] = useState<"live" | "hours">("live");
   const isMinutes = range === "hours" && picked === undefined;
+  everyTick();
+  const points = pointsOf(now, picked, isMinutes);
+  const isDrawn = points.at.length >= 2;
   return (
     <>
       <HealthStrip />
@@ -82,10 +85,10 @@ function Figures(props: { readonly now: Overview }): JSX.Element {
             )
           }
         >
-          <ReadsChart now={now} entity={picked} minutes={isMinutes} />
+          {isDrawn ? <ReadsChart points={points} /> : <Waiting minutes={isMinutes} />}
         </Panel>
         <Panel title="Hit ratio" hint="of reads, by where they are answered">
-          <RatioChart now={now} entity={picked} minutes={isMinutes} />
+          {isDrawn ? <RatioChart points={points} over={isMinutes ? 1 : 5} /> : <Waiting minutes={isMinutes} />}
         </Panel>
       </div>
       <EntityTable now={now} picked={picked} onPick={(name) => setPicked(name === picked ? undefined : name)} />
@@ -101,7 +104,7 @@ export function HealthStrip(): JSX.Element | null {
   const facts = cache.value;
   const now = overview.value;
   if (facts === undefined || now === undefined) return null;
-  const checks = checksOf(facts, now, 0);
+  const checks = checksOf(facts, now);
   return (
     <a class="strip" href={to("health")} aria-label="Health: open the details">
       {checks.map(({ name, tone, state }) => (
@@ -147,7 +150,7 @@ function KeyFigures(props: { readonly now: Overview }): JSX.Element {
       <Stat
         label="Load, p99"
         value={duration(p99)}
-        sub={`gate ${now.gate.active} running, ${now.gate.queued} queued`}
+        sub={`${now.gate.active} running, ${now.gate.queued} queued`}
         tone={now.gate.queued > 0 ? "warn" : undefined}
       />
       <Stat
@@ -195,15 +198,8 @@ function pointsOf(now: Overview, entity: string | undefined, minutes: boolean): 
   return { at, rates };
 }
 
-function ReadsChart(props: {
-  readonly now: Overview;
-  readonly entity: string | undefined;
-  readonly minutes: boolean;
-}): JSX.Element {
-  everyTick();
-  const { at, rates } = pointsOf(props.now, props.entity, props.minutes);
-  if (at.length < 2) return <Waiting minutes={props.minutes} />;
-  const last = rates.at(-1);
+function ReadsChart(props: { readonly points: Points }): JSX.Element {
+  const { at, rates } = props.points;
   const lines = [
     { name: "memory", color: "memory", values: rates.map(({ memory }) => memory) },
     { name: "shared tier", color: "shared", values: rates.map(({ shared }) => shared) },
@@ -213,26 +209,15 @@ function ReadsChart(props: {
   return (
     <>
       <Chart label="Reads per second" at={at} lines={lines} stacked format={number} height={208} />
-      <Legend
-        items={lines.map(({ name, color, values }) => ({
-          name,
-          color,
-          value: rate(last === undefined ? 0 : (values.at(-1) ?? 0)),
-        }))}
-      />
+      <Legend items={lines.map(({ name, color, values }) => ({ name, color, value: rate(values.at(-1) ?? 0) }))} />
     </>
   );
 }
 
-function RatioChart(props: {
-  readonly now: Overview;
-  readonly entity: string | undefined;
-  readonly minutes: boolean;
-}): JSX.Element {
-  everyTick();
-  const { at, rates } = pointsOf(props.now, props.entity, props.minutes);
-  if (at.length < 2) return <Waiting minutes={props.minutes} />;
-  const smooth = rates.map((_, index) => sumOf(rates.slice(Math.max(0, index - (props.minutes ? 0 : 4)), index + 1)));
+/** @param props.over so many points together, as one read in a second says little */
+function RatioChart(props: { readonly points: Points; readonly over: number }): JSX.Element {
+  const { at, rates } = props.points;
+  const smooth = rates.map((_, index) => sumOf(rates.slice(Math.max(0, index + 1 - props.over), index + 1)));
   const share = (of: (rates: Rates) => number): (number | null)[] =>
     smooth.map((one) => (one.gets > 0 ? Math.min(1, of(one) / one.gets) : null));
   const lines = [
@@ -257,13 +242,6 @@ function Waiting(props: { readonly minutes: boolean }): JSX.Element {
       {props.minutes ? "A point comes with each minute." : "The first points come in a second or two."}
     </div>
   );
-}
-
-function sumOf(rates: readonly Rates[]): Rates {
-  const fields = ["gets", "memory", "shared", "stale", "misses", "loads", "loadMilliseconds", "coalesced"] as const;
-  return Object.fromEntries(
-    fields.map((field) => [field, rates.reduce((sum, one) => sum + one[field], 0)]),
-  ) as unknown as Rates;
 }
 
 interface EntityRow {

@@ -2,8 +2,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { PurgePreview, PurgeResult, TierCount } from "../../../src/admin/purges.js";
 import type { AdminTarget } from "../../../src/admin/target.js";
-import { api, ApiError } from "../api.js";
-import { bytes, number, plural } from "../format.js";
+import { api, ApiError, messageOf } from "../api.js";
+import { bytes, number, plural, visible } from "../format.js";
 import { Code, Empty, KeyLink, Panel, Segmented } from "../parts.js";
 import { cacheName, me, route, to } from "../state.js";
 import { readTarget, TargetForm } from "./keys.js";
@@ -57,7 +57,7 @@ function Purge(props: { readonly isAdmin: boolean }): JSX.Element {
   useEffect(() => {
     setTarget(given);
     forget();
-  }, [given.kind, given.text, given.scope]);
+  }, [given.kind, given.text, given.scope, given.canonical]);
 
   function forget(): void {
     setPreview(undefined);
@@ -143,7 +143,11 @@ function Preview(props: {
   const most = Math.max(preview.memory?.entries ?? 0, preview.shared?.entries ?? 0);
   const isConfirmed = preview.confirm === undefined || typed === preview.confirm;
   return (
-    <Panel title="Preview" hint={`${preview.soft ? "soft" : "hard"} · ${preview.marks.join(", ")}`} class="preview">
+    <Panel
+      title="Preview"
+      hint={`${preview.soft ? "soft" : "hard"} · ${visible(preview.marks.join(", "))}`}
+      class="preview"
+    >
       <div class="counts">
         <Count name="In this process’s memory" count={preview.memory} none="no memory tier" />
         <Count name="In the shared tier" count={preview.shared} none="no shared tier" />
@@ -232,8 +236,8 @@ function Done(props: {
   return (
     <Panel title="Purged" class="done">
       <p role="status">
-        <b>{preview.marks.join(", ")}</b> {preview.soft ? "is stale" : "is gone"} in every process that has heard of
-        position <span class="mono">{result.position}</span>
+        <b>{visible(preview.marks.join(", "))}</b> {preview.soft ? "is stale" : "is gone"} in every process that has
+        heard of position <span class="mono">{result.position}</span>
         {result.memory !== undefined && `; this process had ${plural(result.memory, "entry")} of it`}.
       </p>
       <div class="actions">
@@ -248,8 +252,4 @@ function Done(props: {
       </div>
     </Panel>
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -48,10 +48,10 @@ function Loads(props: { readonly now: Overview }): JSX.Element {
           <dd>{number(total.coalesced.cluster)}</dd>
           <dt>Readers per load</dt>
           <dd>{total.loads === 0 ? "–" : number(1 + waited / total.loads)}</dd>
-          <dt>At the gate</dt>
-          <dd>
-            {now.gate.active} running, {now.gate.queued} queued
-          </dd>
+          <dt>Running now</dt>
+          <dd>{number(now.gate.active)}</dd>
+          <dt>Queued at the gate</dt>
+          <dd>{number(now.gate.queued)}</dd>
           <dt>Failed</dt>
           <dd>{number(total.loadFailures)}</dd>
           <dt>Not stored</dt>
@@ -75,12 +75,18 @@ function Feed(props: { readonly now: Overview }): JSX.Element {
       <Panel title="Feed of changes">
         <Empty title="No feed: writes past this cache show when a ttl is over">
           <p>With one, whatever commits to the database is invalidated, whoever wrote it:</p>
-          <Code>{"createCache({ feed: postgresFeed({ connection, slot, tables }) })"}</Code>
+          <Code>
+            {[
+              "const feed = postgresFeed({ connect: process.env.DATABASE_URL });",
+              "const cache = createCache({ …, feed });",
+              'feed.table("contacts", { entity: contacts, id: (row) => row.id });',
+            ].join("\n")}
+          </Code>
         </Empty>
       </Panel>
     );
   }
-  const { kind, maxStaleness, completeAgo, ...rest } = feed;
+  const { kind, maxStaleness, completeAgo, retainedBytes, ...rest } = feed;
   const ago = completeAgo as number | null;
   const late = ago === null || ago > maxStaleness;
   return (
@@ -92,8 +98,8 @@ function Feed(props: { readonly now: Overview }): JSX.Element {
           tone={late ? "bad" : undefined}
           sub={`believed for ${duration(maxStaleness)}`}
         />
-        {typeof rest["retainedBytes"] === "number" && (
-          <Stat label="Log kept for it" value={bytes(rest["retainedBytes"])} sub="of WAL, at the source" />
+        {typeof retainedBytes === "number" && (
+          <Stat label="Log kept for it" value={bytes(retainedBytes)} sub="of WAL, at the source" />
         )}
       </div>
       <dl class="facts columns">

@@ -86,8 +86,12 @@ class Store implements UndiciCacheStore {
     const primary = primaryKey(key);
     if (primary === undefined) return undefined;
     // What memory holds is answered at once, as undici's own store does.
-    const held = this.#peek(primary, key);
-    return held === undefined ? this.#read(primary, key) : this.#result(held, false);
+    try {
+      const held = this.#peek(primary, key);
+      return held === undefined ? this.#read(primary, key).catch(withoutCache) : this.#result(held, false);
+    } catch (error) {
+      return withoutCache(error);
+    }
   }
 
   createWriteStream(key: UndiciKey, value: UndiciResponse): Writable | undefined {
@@ -129,10 +133,10 @@ class Store implements UndiciCacheStore {
   }
 
   #peek(primary: readonly Segment[], key: UndiciKey): Kept | undefined {
-    const first = asKept(this.#cache.peek(primary));
+    const first = asKept(this.#cache.peek(primary, UNCOUNTED));
     if (first?.kind === "undici") return answers(first, key) ? first : undefined;
     if (first === undefined) return undefined;
-    const kept = asKept(this.#cache.peek(variantOf(primary, first, key)));
+    const kept = asKept(this.#cache.peek(variantOf(primary, first, key), UNCOUNTED));
     return kept?.kind === "undici" && answers(kept, key) ? kept : undefined;
   }
 
@@ -147,9 +151,8 @@ class Store implements UndiciCacheStore {
     return this.#result(found.value, found.stale);
   }
 
-  /** Reads what is kept; a cache that fails is a miss, as it is everywhere. */
   async #find(key: readonly Segment[]): Promise<{ readonly value: Kept | Index; readonly stale: boolean } | undefined> {
-    const fresh = asKept(await this.#cache.get(key));
+    const fresh = asKept(await this.#cache.get(key, UNCOUNTED));
     if (fresh !== undefined) return { value: fresh, stale: false };
     const stale = asKept(await this.#cache.get(key, { stale: true }));
     return stale === undefined ? undefined : { value: stale, stale: true };
@@ -200,7 +203,7 @@ class Store implements UndiciCacheStore {
 
   /** Where a response that varies is stored; makes the index, or one of more names. */
   async #target(primary: readonly Segment[], names: readonly string[], key: UndiciKey): Promise<readonly Segment[]> {
-    const first = asKept(await this.#cache.get(primary));
+    const first = asKept(await this.#cache.get(primary, UNCOUNTED));
     if (first?.kind === "undici-index" && names.every((name) => first.names.includes(name))) {
       return variantOf(primary, first, key);
     }
@@ -231,6 +234,7 @@ class Store implements UndiciCacheStore {
       hardTimeout: FILL_TIMEOUT,
       softTimeout: undefined,
       fed: false,
+      ...UNCOUNTED,
     };
   }
 }
@@ -238,6 +242,8 @@ class Store implements UndiciCacheStore {
 /** Longest a body may take on its way into the store; milliseconds. */
 const FILL_TIMEOUT = 300_000;
 const OTHER_METHOD = "#method";
+/** undici looks for a response in several steps, and stores what came in others: the last look is the miss that counts. */
+const UNCOUNTED = { countMiss: false } as const;
 
 /** A body on its way: kept until all of it has come, or given up. */
 class Fill {
@@ -295,6 +301,11 @@ class Fill {
     this.#chunks.push(chunk);
     return true;
   }
+}
+
+/** A request goes on without a cache that is closed, or has no key so long. */
+function withoutCache(error: unknown): undefined {
+  if (!(error instanceof CacheError)) throw error;
 }
 
 /** The key of a URL's GET, and what other methods have; `undefined` for what is no URL. */

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Cache } from "../api.js";
-import { appRules, type AppCacheOptions, type AppRules } from "../http/app-rules.js";
+import { appRules, CACHED_METHODS, restored, type AppCacheOptions, type AppRules } from "../http/app-rules.js";
 import { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange } from "../http/exchange.js";
 import { hasField } from "../http/fields.js";
 import { answerNode } from "../http/node/answer.js";
 import { detachedRequest, runListener, type Listener } from "../http/node/detached.js";
 import { nodeFields } from "../http/node/fields.js";
-import { requestUrl, restored } from "../http/node/http-cache.js";
+import { requestUrl } from "../http/node/http-cache.js";
 
 /** Options of `expressCache`. */
 export interface ExpressCacheOptions extends AppCacheOptions {
@@ -32,9 +32,6 @@ export type ExpressMiddleware = (
   response: ServerResponse,
   next: (error?: unknown) => void,
 ) => void;
-
-/** Safe methods are the cache's; the others pass, and outdate what is stored when they have succeeded. */
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
  * Express middleware (4 and 5) that answers from the cache: shared by default, see `AppCacheOptions`.
@@ -62,7 +59,7 @@ export function expressCache(cache: Cache, options: ExpressCacheOptions = {}): E
     if (hasField(received, "upgrade")) return next();
     const method = request.method ?? "GET";
     const fields = rules.seen(received);
-    if (!SAFE.has(method)) return change(engine, { method, url, fields }, response, next);
+    if (!CACHED_METHODS.has(method)) return change(engine, { method, url, fields }, response, next);
     const asked = { method, url, fields };
     const send: Exchange["send"] = async (sent, signal) => {
       const run = detachedRequest(request, target, restored(sent, received, fields), undefined);

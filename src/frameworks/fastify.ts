@@ -3,13 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 
 import type { Cache } from "../api.js";
-import { appRules, type AppCacheOptions, type AppRules } from "../http/app-rules.js";
+import { appRules, CACHED_METHODS, restored, type AppCacheOptions, type AppRules } from "../http/app-rules.js";
 import { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
 import { hasField, withoutFields, type Fields } from "../http/fields.js";
 import { endToEnd } from "../http/hop-by-hop.js";
 import { nodeFields } from "../http/node/fields.js";
-import { requestUrl, restored } from "../http/node/http-cache.js";
+import { requestUrl } from "../http/node/http-cache.js";
 import type { ReadyHit } from "../http/ready-hit.js";
 
 /** Options of `fastifyCache`. */
@@ -59,8 +59,6 @@ export interface FastifyLike {
   }>;
 }
 
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-
 /** Names the requests that this plugin has made itself; its value is a secret of the plugin's. */
 const OWN_RUN = "x-tiercache-run";
 
@@ -88,7 +86,7 @@ export async function fastifyCache(server: FastifyLike, options: FastifyCacheOpt
       return undefined;
     }
     const asked = askedOf(rules, request);
-    if (asked === undefined || !SAFE.has(asked.method)) return undefined;
+    if (asked === undefined || !CACHED_METHODS.has(asked.method)) return undefined;
     const mode = rules.modeOf(asked);
     if (mode === "no-store") return undefined;
     const hit = engine.hitNow({ ...asked, mode });
@@ -100,7 +98,7 @@ export async function fastifyCache(server: FastifyLike, options: FastifyCacheOpt
   });
   server.addHook("onSend", async (request, reply, payload) => {
     const asked = askedOf(rules, request);
-    if (asked !== undefined && !SAFE.has(asked.method)) await changed(engine, asked, reply);
+    if (asked !== undefined && !CACHED_METHODS.has(asked.method)) await changed(engine, asked, reply);
     return payload;
   });
 }
@@ -181,7 +179,8 @@ function leavingOf(response: ServerResponse): AbortController {
 }
 
 function headersOf(fields: Fields): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {};
+  // Of no prototype: a field may be called as what every object has.
+  const headers: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   for (const [name, value] of fields) {
     const before = headers[name];
     if (before === undefined) headers[name] = value;

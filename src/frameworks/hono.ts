@@ -1,10 +1,10 @@
 import type { Cache } from "../api.js";
-import { appRules, type AppCacheOptions } from "../http/app-rules.js";
+import { appRules, CACHED_METHODS, restored, type AppCacheOptions } from "../http/app-rules.js";
 import { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
-import { hasField, withoutFields, type Fields } from "../http/fields.js";
+import { hasField } from "../http/fields.js";
 import type { ReadyHit } from "../http/ready-hit.js";
-import { fieldsOf } from "../http/web-response.js";
+import { BODILESS, fieldsOf } from "../http/web-response.js";
 
 /** What this calls of a Hono context. */
 export interface HonoContext {
@@ -27,9 +27,6 @@ export interface HonoCacheOptions extends AppCacheOptions {
   /** The application that is served, the outermost: it is asked for what is not stored. */
   app: HonoApp;
 }
-
-const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-const BODILESS: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /**
  * Hono middleware that answers from the cache: shared by default, see `AppCacheOptions`. It needs Node's modules and the Fetch
@@ -60,13 +57,13 @@ export function honoCache(cache: Cache, options: HonoCacheOptions): HonoMiddlewa
     const fields = rules.seen(received);
     const asked = { method: raw.method, url, fields };
     const mode = rules.modeOf(asked);
-    if (!SAFE.has(raw.method)) return change(engine, asked, context, next);
+    if (!CACHED_METHODS.has(raw.method)) return change(engine, asked, context, next);
     if (mode === "no-store") return next();
     const hit = engine.hitNow({ ...asked, mode });
     if (hit !== undefined && !BODILESS.has(hit.status)) return readyResponse(hit);
     const send: Exchange["send"] = async (sent, signal) => {
       const headers = new Headers();
-      for (const [name, value] of withCookies(sent, received)) headers.append(name, value);
+      for (const [name, value] of restored(sent, received, fields)) headers.append(name, value);
       const run = new Request(raw.url, { method: raw.method, headers, signal: signal ?? null });
       own.add(run);
       return rules.told(asked, answerOf(await app.fetch(run, context.env, executionContext(context))));
@@ -87,11 +84,6 @@ async function change(
   const { status, statusText, headers } = context.res;
   const send = async (): Promise<OriginAnswer> => ({ status, statusText, fields: fieldsOf(headers), body: null });
   await engine.handle({ ...asked, mode: "default", signal: undefined, send });
-}
-
-function withCookies(sent: Fields, received: Fields): Fields {
-  const cookies = received.filter(([name]) => name === "cookie");
-  return cookies.length === 0 ? sent : [...withoutFields(sent, new Set(["cookie"])), ...cookies];
 }
 
 function executionContext(context: HonoContext): never {

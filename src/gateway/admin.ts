@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { CacheError } from "../errors.js";
 import type { PurgeTarget } from "../http/purge.js";
+import { requestBody } from "../request-body.js";
+import { isSameSecret } from "../same-secret.js";
 
 /** A handler of node:http that has a part of the admin port. */
 export type AdminHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
@@ -86,7 +87,10 @@ export class AdminServer {
     const mounted = this.#mountedAt(path);
     try {
       if (mounted !== undefined) return mounted(incoming, outgoing);
-      send(outgoing, await this.#answer(incoming, path));
+      const reply = await this.#answer(incoming, path);
+      // The rest of the body is not read.
+      if (reply.status === 413) outgoing.shouldKeepAlive = false;
+      send(outgoing, reply);
     } catch (error) {
       const isBadRequest =
         error instanceof CacheError && (error.code === "ERR_CACHE_KEY" || error.code === "ERR_CACHE_OPTION");
@@ -119,7 +123,10 @@ export class AdminServer {
       await this.#operations.reload();
       return { status: 200, body: { status: "reloaded" } };
     }
-    const { targets, mode } = purgeOf(await readJson(incoming));
+    const body = await requestBody(incoming, MOST_BYTES);
+    if (body === undefined)
+      return { status: 413, body: { error: `Expected a purge to be at most ${MOST_BYTES} bytes` } };
+    const { targets, mode } = purgeOf(jsonOf(body));
     await this.#operations.purge(targets, mode);
     return { status: 200, body: { status: "purged", targets: targets.length } };
   }
@@ -129,15 +136,9 @@ export class AdminServer {
     if (token === undefined)
       return { status: 403, body: { error: "Purges and reloads need `admin.token` to be configured" } };
     const said = /^Bearer (.+)$/i.exec(incoming.headers.authorization ?? "")?.[1] ?? "";
-    if (isSame(said, token)) return undefined;
+    if (isSameSecret(said, token)) return undefined;
     return { status: 401, body: { error: "Expected `Authorization: Bearer` with the token" } };
   }
-}
-
-/** Compares in a time that tells nothing of either. */
-function isSame(one: string, other: string): boolean {
-  const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
 }
 
 function send(outgoing: ServerResponse, { status, body }: Reply): void {
@@ -152,16 +153,9 @@ function send(outgoing: ServerResponse, { status, body }: Reply): void {
   outgoing.end(text);
 }
 
-async function readJson(incoming: IncomingMessage): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw badPurge(`at most ${MOST_BYTES} bytes`);
-    chunks.push(chunk);
-  }
+function jsonOf(body: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    return JSON.parse(Buffer.from(body).toString("utf8"));
   } catch {
     throw badPurge("JSON");
   }

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { rootCertificates } from "node:tls";
+import { createSecureContext } from "node:tls";
 
 import type { Cache } from "../api.js";
 import { systemClock, type Clock } from "../clock.js";
@@ -227,16 +227,17 @@ class GatewayProcess implements Gateway {
 
   /** Origins by a configuration; those that are as before are the same ones, with their connections and their health. */
   async #originsOf(config: ResolvedConfig): Promise<ReadonlyMap<string, Origin>> {
-    const authorities = new Map<string, readonly string[]>();
+    const authorities = new Map<string, string>();
     for (const [name, { ca }] of config.origins) {
-      if (ca !== undefined) authorities.set(name, [...rootCertificates, await readText(ca, `origins.${name}.ca`)]);
+      if (ca !== undefined) authorities.set(name, (await readBytes(ca, `origins.${name}.ca`)).toString("utf8"));
     }
     // All of what may fail has been read: none of them is made in vain.
     const origins = new Map<string, Origin>();
     for (const [name, options] of config.origins) {
       const before = this.#current.origins.get(name);
-      const isKept = before !== undefined && isSame(before.options, options);
-      origins.set(name, isKept ? before : new Origin(options, authorities.get(name), this.#makePool, this.#clock));
+      const authority = authorities.get(name);
+      const isKept = before !== undefined && isSame(before.options, options) && before.authority === authority;
+      origins.set(name, isKept ? before : new Origin(options, authority, this.#makePool, this.#clock));
     }
     return origins;
   }
@@ -326,14 +327,22 @@ const LEAVING = 30_000;
 
 async function certificateOf({ tls }: ResolvedListen): Promise<Certificate | undefined> {
   if (tls === undefined) return undefined;
-  return { cert: await readBytes(tls.cert, "listen.tls.cert"), key: await readBytes(tls.key, "listen.tls.key") };
+  const cert = await readBytes(tls.cert, "listen.tls.cert");
+  const key = await readBytes(tls.key, "listen.tls.key");
+  try {
+    // Looked at now: by a server that is told of it, half of a reload would have happened.
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    throw new CacheError(
+      "ERR_CACHE_OPTION",
+      `Expected \`listen.tls\` to be a certificate and its key, got \`${tls.cert}\` and \`${tls.key}\` (${(cause as Error).message})`,
+      { cause },
+    );
+  }
+  return { cert, key };
 }
 
-async function readText(file: string, option: string): Promise<string> {
-  return Buffer.from(await readBytes(file, option)).toString("utf8");
-}
-
-async function readBytes(file: string, option: string): Promise<Uint8Array> {
+async function readBytes(file: string, option: string): Promise<Buffer> {
   try {
     return await readFile(file);
   } catch (cause) {

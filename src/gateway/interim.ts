@@ -36,7 +36,8 @@ function writeSocket(outgoing: ServerResponse, status: number, fields: Fields): 
 }
 
 function writeStream(outgoing: Http2ServerResponse, status: number, fields: Fields): void {
-  const headers: Record<string, string | string[]> = {};
+  // Of no prototype: a field may be called as what every object has.
+  const headers: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   for (const [name, value] of fields) {
     const before = headers[name];
     headers[name] = before === undefined ? value : [before, value].flat();

@@ -1,5 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -63,11 +68,11 @@ export class Listener {
     });
     if (heads !== undefined) server.on("secureConnection", (socket: TLSSocket) => heads.connected(socket));
     // Without this one Node ends the connection without a word.
-    server.on(
-      "connect",
-      (_incoming, socket) =>
-        void socket.end("HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"),
-    );
+    server.on("connect", (incoming, socket) => {
+      // Of HTTP/2 Node gives a response here.
+      if (incoming.httpVersionMajor >= 2) (socket as unknown as Http2ServerResponse).writeHead(405).end();
+      else socket.end("HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    });
     server.on("connection", (socket: Socket) => this.#hold(socket));
     this.#server.on("session", (session: ServerHttp2Session) => this.#holdSession(session, limits));
     this.setLimits(limits);

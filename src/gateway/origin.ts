@@ -1,3 +1,5 @@
+import { rootCertificates } from "node:tls";
+
 import type { Clock } from "../clock.js";
 import type { OriginAnswer } from "../http/exchange.js";
 import type { Hearing, Upgraded } from "./ask.js";
@@ -17,13 +19,17 @@ const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Servers that answer alike: one of them is asked, and where that is safe another after it. */
 export class Origin {
   readonly options: ResolvedOrigin;
+  /** Certificates (PEM) that are trusted besides the well-known. */
+  readonly authority: string | undefined;
   readonly #servers: readonly OriginServer[];
   readonly #budget: RetryBudget;
   #turn = 0;
   #retries = 0;
 
-  constructor(options: ResolvedOrigin, ca: readonly string[] | undefined, makePool: MakePool, clock: Clock) {
+  constructor(options: ResolvedOrigin, authority: string | undefined, makePool: MakePool, clock: Clock) {
     this.options = options;
+    this.authority = authority;
+    const ca = authority === undefined ? undefined : [...rootCertificates, authority];
     this.#servers = options.urls.map((url) => new OriginServer(url, options, ca, makePool, clock));
     this.#budget = new RetryBudget(options.retries.most === 0 ? 0 : options.retries.budget);
   }

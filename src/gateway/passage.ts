@@ -5,6 +5,7 @@ import type { Clock } from "../clock.js";
 import type { HttpEngine } from "../http/engine.js";
 import type { Answer, Exchange, OriginAnswer } from "../http/exchange.js";
 import { fieldValue, type Fields } from "../http/fields.js";
+import { withoutNamed } from "../http/hop-by-hop.js";
 import { answerNode, type NodeOutcome, type NodeRequest, type NodeResponse } from "../http/node/answer.js";
 import type { Hearing } from "./ask.js";
 import { failureAnswer, OriginError, refusalAnswer } from "./failure.js";
@@ -131,7 +132,7 @@ export class Passage {
     return answerNode(engine, this.#incoming, outgoing, {
       // Also of what changes something: that is what outdates what is kept.
       url: seen.keyUrl,
-      fields: seen.fields,
+      fields: withoutNamed(seen.fields),
       mode,
       send,
       hidden: RULE_FIELD,

@@ -1,5 +1,6 @@
 import { fieldValue, withoutFields, type Fields } from "../http/fields.js";
 import { connectionFields } from "../http/hop-by-hop.js";
+import { ASKING_FIELDS } from "../http/validation.js";
 import type { ResolvedRoute } from "./routes.js";
 
 /** What the gateway says of the request itself, so that a client's word for it never passes. */
@@ -57,18 +58,6 @@ const DANGEROUS: ReadonlySet<string> = new Set([
 /** They make a POST something else, which is their use, and must not make a GET something else, which is stored. */
 const METHOD_OVERRIDES: ReadonlySet<string> = new Set(["x-http-method", "x-http-method-override", "x-method-override"]);
 
-/** What passes on a route that lists the fields of its reads: they ask for a part, or whether it has changed. */
-const CONDITIONS: ReadonlySet<string> = new Set([
-  "cache-control",
-  "if-match",
-  "if-modified-since",
-  "if-none-match",
-  "if-range",
-  "if-unmodified-since",
-  "pragma",
-  "range",
-]);
-
 /** The request as the fields see it. */
 export interface Forwarding {
   readonly isRead: boolean;
@@ -93,7 +82,8 @@ export function forwardedFields(fields: Fields, route: ResolvedRoute, request: F
     if (DANGEROUS.has(plain) || (plain !== name && OWN.has(plain))) return false;
     if (!request.isRead) return true;
     if (METHOD_OVERRIDES.has(plain)) return false;
-    return only === undefined || only.has(name) || CONDITIONS.has(name);
+    // They ask for a part, or whether it has changed.
+    return only === undefined || only.has(name) || ASKING_FIELDS.has(name);
   });
   return [...kept, ...ownFields(fields, request), ...route.request.set];
 }

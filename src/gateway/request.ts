@@ -4,6 +4,7 @@ import { fieldLines, fieldValue, type Fields } from "../http/fields.js";
 import { splitList } from "../http/lists.js";
 import type { NodeRequest } from "../http/node/answer.js";
 import { hasBody, nodeFields } from "../http/node/fields.js";
+import { TextMemo } from "../http/text-memo.js";
 import { plainAddress } from "./addresses.js";
 import type { ResolvedConfig } from "./resolve-config.js";
 import { keyQuery, matchesHost, parameterName, routeFor, type ResolvedRoute } from "./routes.js";
@@ -35,23 +36,16 @@ export interface SeenRequest {
 /** What a request's URL alone says. */
 type Target = Pick<SeenRequest, "url" | "keyUrl" | "route" | "isSensitive">;
 
-/** Targets that are kept, and the longest of them. */
-const MOST_TARGETS = 1_000;
-const LONGEST_TARGET = 1_000;
-
 /** Targets of one configuration that were met before: to parse one is a good part of a hit. */
 export class KnownTargets {
-  readonly #targets = new Map<string, Target>();
+  readonly #targets = new TextMemo<Target>();
 
   /** @param text an absolute URL whose path has not been looked at yet. */
   of(text: string, config: ResolvedConfig): Target | Refusal {
     const before = this.#targets.get(text);
     if (before !== undefined) return before;
     const target = targetOf(text, text.indexOf("/", text.indexOf("//") + 2), config);
-    if ("why" in target || text.length > LONGEST_TARGET) return target;
-    if (this.#targets.size >= MOST_TARGETS) this.#targets.clear();
-    this.#targets.set(text, target);
-    return target;
+    return "why" in target ? target : this.#targets.keep(text, target);
   }
 }
 
@@ -113,7 +107,7 @@ function framingRefusal(incoming: NodeRequest, method: string, fields: Fields): 
   return READS.has(method) ? { status: 400, why: "a body without a length" } : undefined;
 }
 
-/** The URL that is asked for, as it is written (RFC 9110 §7.1): the target's own authority counts before Host. */
+/** The URL that is asked for, as it is written (RFC 9110 §7.1): the target's own authority counts before Host, as HTTP/2's does (RFC 9113 §8.3.1). */
 function effectiveUrl(incoming: NodeRequest, fields: Fields, isTrusted: boolean): string | Refusal {
   const target = incoming.url ?? "";
   const hosts = fieldLines(fields, "host");
@@ -121,7 +115,8 @@ function effectiveUrl(incoming: NodeRequest, fields: Fields, isTrusted: boolean)
   const absolute = target.startsWith("/") ? null : /^(https?):\/\/([^/?#]*)([^#]*)$/i.exec(target);
   if (absolute === null && !target.startsWith("/")) return { status: 400, why: "target" };
   const pseudo = "authority" in incoming ? incoming.authority : undefined;
-  const authority = absolute?.[2] ?? hosts[0] ?? pseudo ?? "";
+  const authority = absolute?.[2] ?? pseudo ?? hosts[0] ?? "";
+  if (pseudo !== undefined && hosts.length > 0 && hosts[0] !== pseudo) return { status: 400, why: "Host" };
   if (!AUTHORITY.test(authority)) return { status: 400, why: "host" };
   const path = absolute === null ? target : (absolute[3] ?? "");
   if (/[#\\]/.test(path)) return { status: 400, why: "target" };

@@ -4,6 +4,7 @@ import type { CacheMode, OriginAnswer } from "./exchange.js";
 import { fieldLines, hasField, withoutFields, type Fields } from "./fields.js";
 import { resolveHttpOptions, type HttpCacheOptions, type ResolvedHttpOptions } from "./options.js";
 import { responseDirectives } from "./targeted.js";
+import { TextMemo } from "./text-memo.js";
 
 /** A request to an application, as its caching rules see it. */
 export interface AppRequest {
@@ -66,15 +67,18 @@ const ROUTING: readonly string[] = [
   "x-rewrite-url",
 ];
 
-/** What makes a request somebody's own. */
-const PERSONAL: readonly string[] = ["authorization", "cookie"];
+/** What makes a request somebody's own: what RFC 9111 knows, and the fields that services most often know each other by. */
+const PERSONAL: readonly string[] = [
+  "authorization",
+  "cookie",
+  "x-api-key",
+  "api-key",
+  "x-auth-token",
+  "x-access-token",
+];
 
 /** An origin that may stand in a key: a name or an address, and a port. */
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
-
-/** Parsed URLs that are kept, and the longest of them. */
-const MOST_KNOWN = 1_000;
-const LONGEST_KNOWN = 1_000;
 
 export interface AppRules {
   readonly engine: ResolvedHttpOptions;
@@ -92,8 +96,8 @@ export interface AppRules {
  * The rules of an application's own cache, shared by default.
  *
  * - What the answer says of its freshness counts; `ttl` is for one that says nothing.
- * - An answer that does not say that it is for everybody (`public` or `s-maxage`) varies on Cookie and Authorization, and one to a
- *   request that has either is not stored. So nobody is answered by what was made for somebody.
+ * - An answer that does not say that it is for everybody (`public` or `s-maxage`) varies on the fields of `PERSONAL`, and one to a
+ *   request that has any of them is not stored. So nobody is answered by what was made for somebody.
  * - An answer varies on the fields of `ROUTING` that its request has: links made of them reach only those who sent the same.
  * - A query parameter that is a secret, or a target that is not written as its key is, goes by the cache.
  *
@@ -110,8 +114,8 @@ export function appRules(options: AppCacheOptions, beside: readonly string[] = [
   const freshness = freshnessOf(ttl, staleWhileRevalidate);
   if (bypass !== undefined && typeof bypass !== "function") throw optionError("bypass", "a function", bypass);
   const told: readonly string[] = names.map((name) => name.toLowerCase());
-  // Parsing one is a good part of a hit, and what is asked for now is asked for again.
-  const known = new Map<string, URL>();
+  // Parsing one is a good part of a hit.
+  const known = new TextMemo<URL>();
   return {
     engine,
     urlOf: (scheme, host, target) => {
@@ -119,10 +123,7 @@ export function appRules(options: AppCacheOptions, beside: readonly string[] = [
       const before = known.get(text);
       if (before !== undefined) return before;
       const url = urlOf(scheme, host, target);
-      if (url === undefined || text.length > LONGEST_KNOWN) return url;
-      if (known.size >= MOST_KNOWN) known.clear();
-      known.set(text, url);
-      return url;
+      return url && known.keep(text, url);
     },
     seen: (fields) => (isPersonal(fields, counted) ? fields : withoutFields(fields, COOKIE)),
     modeOf: (request) => (hasSecret(request.url, secrets) || bypass?.(request) === true ? "no-store" : "default"),
@@ -131,6 +132,16 @@ export function appRules(options: AppCacheOptions, beside: readonly string[] = [
 }
 
 const COOKIE: ReadonlySet<string> = new Set(["cookie"]);
+
+/** Methods that are the cache's; the others pass, and outdate what is stored when they have succeeded. */
+export const CACHED_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/** What the engine asks with, and of the cookies what it was not shown. */
+export function restored(asked: Fields, received: Fields, seen: Fields): Fields {
+  if (received === seen || hasField(seen, "cookie")) return asked;
+  const cookies = received.filter(([name]) => name === "cookie");
+  return cookies.length === 0 ? asked : [...withoutFields(asked, COOKIE), ...cookies];
+}
 
 function urlOf(scheme: "http" | "https", host: string | undefined, target: string): URL | undefined {
   // Not the Host's: an absolute target names another authority, and "//" would be read as one.

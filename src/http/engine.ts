@@ -1,4 +1,6 @@
 import type { Cache } from "../api.js";
+import { CacheError } from "../errors.js";
+import type { Mark } from "../invalidation/record.js";
 import { answerFrom, gatewayTimeout, notModified } from "./answers.js";
 import { cacheGroups } from "./cache-groups.js";
 import { requestDirectives, type Directives } from "./cache-control.js";
@@ -18,8 +20,7 @@ import { ReadyHits, type PlainExchange, type ReadyHit } from "./ready-hit.js";
 import { queryDigest } from "./query.js";
 import { ResponseStore, type Place } from "./response-store.js";
 import { reuseOf, servesOnError, type Reuse } from "./reuse.js";
-import type { Spool } from "./spool.js";
-import { storedFields } from "./storable.js";
+import { storedFields, whyUnstorable } from "./storable.js";
 import type { StoredResponse } from "./stored-response.js";
 import { varyKey } from "./vary.js";
 import { confirms, headConfirms, updatedFields, validatingFields, withDate } from "./validation.js";
@@ -37,13 +38,17 @@ const FAILED: ReadonlySet<number> = new Set([500, 502, 503, 504]);
  * all at once, and the place is remembered (`HitForMiss`), so that the next ones do not wait to begin with.
  */
 export class HttpEngine {
+  readonly #cache: Cache;
   readonly #options: ResolvedHttpOptions;
   readonly #store: ResponseStore;
   readonly #loads = new Map<string, Load>();
+  /** Hears nothing more of invalidations; while there are loads. */
+  #deafen: (() => void) | undefined;
   readonly #uncacheable: HitForMiss;
   readonly #ready: ReadyHits;
 
   constructor(cache: Cache, options: ResolvedHttpOptions) {
+    this.#cache = cache;
     this.#options = options;
     this.#store = new ResponseStore(cache, options);
     this.#uncacheable = new HitForMiss(options.clock);
@@ -67,7 +72,8 @@ export class HttpEngine {
     if (method !== "GET" && method !== "HEAD" && query === undefined) return this.#change(exchange);
     if (mode === "no-store") return this.#direct(exchange, { fwd: "bypass" });
     if (isForOrigin(fields)) return this.#direct(exchange, { fwd: "request" });
-    const place = usable(await unlessAborted(this.#store.find(exchange.url, fields, query), exchange.signal), exchange);
+    const place = await this.#place(exchange, query);
+    if (place === undefined) return this.#direct(exchange, { fwd: "bypass" });
     const asked = requestDirectives(fields);
     const directives = mode === "no-cache" || mode === "reload" ? { ...asked, noCache: "all" as const } : asked;
     const { response } = place;
@@ -81,6 +87,17 @@ export class HttpEngine {
       return this.#hit(response, exchange, reuse.left);
     }
     return this.#validate(place, response, exchange, directives, reuse.asked, mayWait);
+  }
+
+  /** `undefined` where the cache has none: the URL is too long for a key, or the cache is closed. The request goes on without it. */
+  async #place(exchange: Exchange, query: string | undefined): Promise<Place | undefined> {
+    const { url, fields, signal } = exchange;
+    try {
+      return usable(await unlessAborted(this.#store.find(url, fields, query), signal), exchange);
+    } catch (error) {
+      if (error instanceof CacheError && signal?.aborted !== true) return undefined;
+      throw error;
+    }
   }
 
   /** The digest of a QUERY that is answered from the store; `undefined` for all else. */
@@ -134,7 +151,7 @@ export class HttpEngine {
     if (hasField(fields, "range")) return this.#range(place, exchange, directives, fwd);
     const isAsked = directives.noCache !== undefined;
     if (!isAsked && this.#uncacheable.has(place.id)) return this.#directly(place, exchange, fwd);
-    const running = isAsked ? undefined : this.#loads.get(place.id);
+    const running = isAsked ? undefined : this.#joinable(place);
     if (running !== undefined) return this.#join(running, place, exchange, directives, fwd, mayWait);
     // A reload asks for the whole response, whatever is stored.
     const unstored = mode === "reload" ? { ...place, response: undefined, part: undefined } : place;
@@ -157,7 +174,7 @@ export class HttpEngine {
     if (directives.noStore) return this.#direct(exchange, { fwd });
     if (exchange.method === "HEAD") return this.#freshenByHead(place, response, exchange, directives, fwd);
     if (!isAsked && this.#uncacheable.has(place.id)) return this.#directly(place, exchange, fwd);
-    const running = isAsked ? undefined : this.#loads.get(place.id);
+    const running = isAsked ? undefined : this.#joinable(place);
     if (running !== undefined) return this.#join(running, place, exchange, directives, fwd, mayWait);
     const load = this.#begin(place, exchange, { forced: isAsked || !place.outdated, plain: true });
     return this.#lead(load, place, exchange, directives, fwd);
@@ -180,12 +197,37 @@ export class HttpEngine {
   ): Load {
     const load = new Load(this.#store, this.#options, place, exchange, how);
     this.#loads.set(id, load);
+    this.#deafen ??= this.#listen();
     const end = (): void => {
       if (this.#loads.get(id) === load) this.#loads.delete(id);
+      if (this.#loads.size > 0) return;
+      this.#deafen?.();
+      this.#deafen = undefined;
     };
     // It settles in either way without rejecting; readers who come between the body's end and its storing still join.
     void load.settled.then(end);
     return load;
+  }
+
+  /** Tells loads what was invalidated meanwhile, here or elsewhere. */
+  #listen(): () => void {
+    const tell = (marks: readonly Mark[]): void => {
+      for (const load of this.#loads.values()) load.hear(marks);
+    };
+    const offs = [
+      this.#cache.on("invalidated", ({ names }) => tell(names)),
+      // What was invalidated while the log was lost nobody knows.
+      this.#cache.on("log-gap", () => tell([{ kind: "all" }])),
+    ];
+    return () => {
+      for (const off of offs) off();
+    };
+  }
+
+  /** The load at a place, unless what it will bring is known to be outdated. */
+  #joinable({ id }: Place): Load | undefined {
+    const load = this.#loads.get(id);
+    return load?.isOutdated() === true ? undefined : load;
   }
 
   /** The answer for the request that began a load. */
@@ -217,17 +259,20 @@ export class HttpEngine {
     mayWait: boolean,
   ): Promise<Answer> {
     const { response } = place;
+    const { heard } = running;
     let arrival: Arrival;
     try {
       arrival = await running.wait(exchange.signal);
     } catch (error) {
       if (exchange.signal?.aborted === true) throw error;
       if (response !== undefined && this.#standsIn(response, directives, "disconnected")) {
-        return this.#stale(response, exchange, { fwd, collapsed: true });
+        return this.#stale(response, exchange, { fwd });
       }
       // What ended the other's request may have been its own: its client's patience, its header's length.
       return this.#directly(place, exchange, fwd);
     }
+    // Its tags are known now, and one of them was invalidated before this request came.
+    if (running.isOutdated(heard)) return this.#handle(exchange, mayWait);
     if (arrival.kind !== "answer") {
       if (this.#answers(arrival, exchange, directives)) return this.#found(arrival, place, exchange, directives, fwd);
       return this.#after(running, place, exchange, fwd, mayWait);
@@ -316,7 +361,7 @@ export class HttpEngine {
     const isDecoded = isToDecode(own, exchange.fields, this.#options);
     const fields = withCacheStatus(isDecoded ? decodedFields(own) : own, this.#options.name, said);
     if (status === 200 && isNotModified(exchange.fields, head)) {
-      discardUnstored(body);
+      body?.discardUnkept();
       return notModified(fields);
     }
     const opened = body?.open(exchange.signal) ?? null;
@@ -333,8 +378,11 @@ export class HttpEngine {
     return servesOnError(response, directives, this.#options.clock.wall(), this.#options, failure);
   }
 
-  #stale(response: StoredResponse, exchange: Exchange, handling: Handling): Answer {
-    return answerFrom(response, exchange, { ...handling, hit: true, ttl: this.#left(response) }, this.#options);
+  /** What stands in for an origin that failed: a hit if it was not even reached (RFC 9211 §2.1). */
+  #stale(response: StoredResponse, exchange: Exchange, forwarded: Handling): Answer {
+    const ttl = this.#left(response);
+    const handling = forwarded.fwdStatus === undefined ? { hit: true, ttl } : { ...forwarded, ttl };
+    return answerFrom(response, exchange, handling, this.#options);
   }
 
   /**
@@ -366,7 +414,7 @@ export class HttpEngine {
     // What fails is tried again by the next request, which is served stale as well or hears of it.
     load.arrival.then(
       (arrival) => {
-        if (arrival.kind === "answer") discardUnstored(arrival.body);
+        if (arrival.kind === "answer") arrival.body?.discardUnkept();
       },
       () => undefined,
     );
@@ -390,15 +438,19 @@ export class HttpEngine {
       return this.#stale(response, exchange, { fwd });
     }
     if (answer.status !== 200 || response.status !== 200) return answer;
-    if (!headConfirms(answer.fields, response.fields)) {
-      await this.#store.remove(place);
-      return answer;
-    }
     const fields = updatedFields(response.fields, answer.fields, this.#options).filter(
       ([name]) => name !== "cache-status",
     );
     const freshened = { ...response, fields, requestTime, responseTime: clock.wall() };
-    await this.#store.load(place, exchange.fields, true, async () => freshened);
+    const refusal = whyUnstorable({ method: "GET", fields: exchange.fields }, freshened, this.#options);
+    const holds =
+      headConfirms(answer.fields, response.fields) && (refusal === undefined || refusal === "authorization");
+    // The origin has answered: what the cache can make of it is no failure of the request.
+    if (!holds) await this.#store.remove(place).catch(() => undefined);
+    // What it says to one who has identified himself is not everybody's (RFC 9111 §3.5).
+    else if (refusal === undefined) {
+      await this.#store.load(place, exchange.fields, true, async () => freshened).catch(() => undefined);
+    }
     return answer;
   }
 }
@@ -413,13 +465,6 @@ function usable(place: Place, { method, fields }: Exchange): Place {
 /** Names the load of a range, which nobody joins. */
 function rangeId({ id }: Place): string {
   return `range ${id}`;
-}
-
-/** A body that the request has no use for goes on to be stored; if it is not stored, it ends there. */
-function discardUnstored(body: Spool | undefined): void {
-  void body?.whole.then((bytes) => {
-    if (bytes === undefined) body.discard();
-  });
 }
 
 function forwardFor(place: Place, mode: Exchange["mode"]): Forward {

@@ -4,6 +4,7 @@ import { HttpEngine } from "./engine.js";
 import type { Answer, CacheMode, Exchange, OriginAnswer } from "./exchange.js";
 import { fieldValue, hasField, withoutFields, type Fields } from "./fields.js";
 import { resolveHttpOptions, type HttpCacheOptions } from "./options.js";
+import { TextMemo } from "./text-memo.js";
 import { asResponse, fieldsOf, readyResponse } from "./web-response.js";
 
 /** Options of `cachedFetch`. */
@@ -24,9 +25,6 @@ const OF_CONTENT: ReadonlySet<string> = new Set([
   "content-length",
 ]);
 const NO_FIELDS: Fields = [];
-/** Parsed URLs that are kept, and the longest of them. */
-const MOST_KNOWN = 1_000;
-const LONGEST_KNOWN = 1_000;
 /** As many as the Fetch standard follows. */
 const MOST_REDIRECTS = 20;
 /** Not sent on to another origin. */
@@ -61,8 +59,7 @@ class CachedClient {
   readonly #ask: typeof fetch;
   readonly #query: boolean;
   readonly #asked: { readonly cache?: CacheMode };
-  /** Parsed URLs of hits: what is asked for now is asked for again. */
-  readonly #urls = new Map<string, URL>();
+  readonly #urls = new TextMemo<URL>();
 
   /**
    * @param ask what asks the origin; `undefined` for the global `fetch`.
@@ -124,10 +121,7 @@ class CachedClient {
     const url = new URL(text);
     if (url.username !== "" || url.password !== "") return undefined;
     url.hash = "";
-    if (text.length > LONGEST_KNOWN) return url;
-    if (this.#urls.size >= MOST_KNOWN) this.#urls.clear();
-    this.#urls.set(text, url);
-    return url;
+    return this.#urls.keep(text, url);
   }
 
   async #handle(exchange: Exchange): Promise<Answer> {

@@ -23,6 +23,20 @@ export function connectionFields(fields: Fields): ReadonlySet<string> {
   return names;
 }
 
+/** What Connection says of most requests, which names no field. */
+const NAMES_NONE = /^(?:keep-alive|close)$/i;
+
+/**
+ * A request's fields as the next hop will see them: without those that Connection names. A cache must not see them either: it would
+ * store under what a client says in them an answer that was made without.
+ */
+export function withoutNamed(fields: Fields): Fields {
+  const isUsual = fields.every(([name, value]) => name !== "connection" || NAMES_NONE.test(value));
+  if (isUsual) return fields;
+  const named = connectionFields(fields);
+  return fields.filter(([name]) => name === "connection" || !named.has(name));
+}
+
 export function endToEnd(fields: Fields): Fields {
   return withoutFields(fields, connectionFields(fields));
 }

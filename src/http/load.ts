@@ -1,4 +1,5 @@
 import type { LoaderContext } from "../api.js";
+import type { Mark } from "../invalidation/record.js";
 import { deferred, type Deferred } from "./deferred.js";
 import { acceptingStored } from "./encoding.js";
 import type { Exchange } from "./exchange.js";
@@ -45,6 +46,10 @@ interface Sent {
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
+/** Marks that a load remembers; past them it counts as hit. */
+const MOST_HEARD = 1_000;
+const ALL: Mark = { kind: "all" };
+
 /** A request to the origin whose answer is stored if it may be, and given to all who wait for it. */
 export class Load {
   /** Who asked first: what others must match. */
@@ -61,7 +66,12 @@ export class Load {
   readonly #exchange: Exchange;
   #waiting = 0;
   readonly #plain: boolean;
-  #isAsked = false;
+  /** The path it stores under, once the origin is asked. */
+  #path: string | undefined;
+  /** What was invalidated since the origin was asked. */
+  readonly #heard: Mark[] = [];
+  /** Those of the answer, once it has come. */
+  #fields: Fields = [];
   #spool: Spool | undefined;
 
   /**
@@ -93,11 +103,39 @@ export class Load {
     try {
       return await unlessAborted(this.arrival, signal);
     } catch (error) {
-      if (signal?.aborted === true && this.#waiting === 1) this.#abort.abort(signal.reason);
+      if (signal?.aborted === true) this.#left(signal.reason);
       throw error;
     } finally {
       this.#waiting -= 1;
     }
+  }
+
+  /** How much it has heard of. */
+  get heard(): number {
+    return this.#heard.length;
+  }
+
+  /** Something was invalidated. */
+  hear(marks: readonly Mark[]): void {
+    // What the origin is asked for from now on is newer.
+    if (this.#path === undefined || this.#heard.length > MOST_HEARD) return;
+    const isTooMany = this.#heard.length + marks.length > MOST_HEARD;
+    this.#heard.push(...(isTooMany ? [ALL] : marks));
+  }
+
+  /** Whether what it brings was invalidated by the first `heard` marks: who came after them is owed something newer. */
+  isOutdated(heard: number = this.heard): boolean {
+    if (heard === 0 || this.#path === undefined) return false;
+    return this.#store.isHit(this.#heard.slice(0, heard), this.#path, this.#place, this.#fields);
+  }
+
+  /** One who waited has gone, and will not open the body. Those who still wait do so at once, if it is for them. */
+  #left(reason: unknown): void {
+    if (this.#waiting === 1) this.#abort.abort(reason);
+    this.arrival.then(
+      (arrival) => void setImmediate(() => (arrival.kind === "answer" ? arrival.body?.discardUnkept() : undefined)),
+      () => undefined,
+    );
   }
 
   async #run(forced: boolean): Promise<void> {
@@ -108,15 +146,15 @@ export class Load {
       this.#arrival.resolve(found === undefined ? { kind: "nothing" } : { kind: "found", response: found });
     } catch (error) {
       // The origin has taken too long.
-      if (this.#isAsked) this.#arrival.reject(error);
+      if (this.#path !== undefined) this.#arrival.reject(error);
       // The cache itself refused (its gate is full, it is closed): its events tell why, and requests go on without it.
       else this.#arrival.resolve({ kind: "nothing" });
     }
   }
 
   /** What is to be stored, if anything. Never rejects: what fails is for those who wait. */
-  async #load({ signal: ended, release }: LoaderContext): Promise<StoredResponse | undefined> {
-    this.#isAsked = true;
+  async #load({ key, signal: ended, release }: LoaderContext): Promise<StoredResponse | undefined> {
+    this.#path = key;
     // With the head there it is no load on the origin to speak of, and a slow body would keep others from theirs.
     this.arrival.then(release, release);
     // With its body under way it has readers: those get the rest of it, and nobody waits for it to be stored.
@@ -197,6 +235,7 @@ export class Load {
       vary: vary ?? stored.vary,
       varyKey: varyKey(vary ?? stored.vary, this.request),
     };
+    this.#fields = fields;
     this.#arrival.resolve({ kind: "validated", response });
     return whyUnstorable(request, response, this.#options) === undefined ? response : undefined;
   }
@@ -207,6 +246,7 @@ export class Load {
     const vary = this.#store.varyOf(head.fields);
     const spool = body === null ? undefined : new Spool(body, refusal === undefined ? this.#options.maxBodyBytes : 0);
     this.#spool = spool;
+    this.#fields = head.fields;
     this.#arrival.resolve({ kind: "answer", head, refusal, vary, body: spool });
     if (refusal !== undefined || vary === undefined) {
       // The origin has something else now, that is not to be kept: what is stored is not its answer any more.

@@ -1,3 +1,4 @@
+import { CacheError } from "../errors.js";
 import { noDirectives } from "./cache-control.js";
 import { withCacheStatus } from "./cache-status.js";
 import { acceptsEncoding, isDecodable } from "./encoding.js";
@@ -8,6 +9,7 @@ import type { ResolvedHttpOptions } from "./options.js";
 import type { PackedResponse } from "./packed-response.js";
 import type { ResponseStore } from "./response-store.js";
 import { reuseOf } from "./reuse.js";
+import { ASKING_FIELDS } from "./validation.js";
 
 /** A stored response as a whole answer, ready to be written. */
 export interface ReadyHit {
@@ -31,19 +33,8 @@ interface Ready {
   readonly until: number;
 }
 
-/** What makes a request more than plain: conditions, ranges, directives, and a body, which a hit would leave in its connection. */
-const NOT_PLAIN: ReadonlySet<string> = new Set([
-  "cache-control",
-  "content-length",
-  "if-match",
-  "if-modified-since",
-  "if-none-match",
-  "if-range",
-  "if-unmodified-since",
-  "pragma",
-  "range",
-  "transfer-encoding",
-]);
+/** What makes a request more than plain: what it asks for, and a body, which a hit would leave in its connection. */
+const NOT_PLAIN: ReadonlySet<string> = new Set([...ASKING_FIELDS, "content-length", "transfer-encoding"]);
 
 const ASKS_NOTHING = noDirectives();
 
@@ -70,7 +61,7 @@ export class ReadyHits {
     const { method, mode, url, fields } = exchange;
     if (method !== "GET" || mode !== "default") return undefined;
     for (const [name] of fields) if (NOT_PLAIN.has(name)) return undefined;
-    const response = this.#store.peek(url, fields);
+    const response = this.#peek(url, fields);
     // Of a part nobody is answered whole.
     if (response === undefined || response.part !== undefined) return undefined;
     const now = this.#options.clock.wall();
@@ -81,6 +72,16 @@ export class ReadyHits {
     const { hit } = ready;
     // Bytes are another copy each time, and nobody else's.
     return hit.body === response.body ? hit : { ...hit, body: response.body };
+  }
+
+  /** A cache that fails holds nothing: what it says is for `handle`. */
+  #peek(url: URL, fields: Fields): PackedResponse | undefined {
+    try {
+      return this.#store.peek(url, fields);
+    } catch (error) {
+      if (error instanceof CacheError) return undefined;
+      throw error;
+    }
   }
 
   #make(response: PackedResponse, now: number): Ready | undefined {

@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Cache, LoaderContext, LoadOptions } from "../api.js";
 import { MAX_DURATION } from "../duration.js";
 import { CacheError } from "../errors.js";
-import { encodeTag, type Segment } from "../keys.js";
+import { markMatcher } from "../inspect/mark-matcher.js";
+import type { Mark } from "../invalidation/record.js";
+import { encodeTag, inNamespace, type Segment } from "../keys.js";
 import { cacheGroups, groupTag } from "./cache-groups.js";
 import { acceptsEncoding, isDecodable } from "./encoding.js";
 import type { Fields } from "./fields.js";
@@ -37,6 +39,9 @@ export interface Place {
   /** What is stored of it is incomplete, and no answer to this request (RFC 9111 §3.3). */
   readonly part?: StoredResponse | undefined;
 }
+
+/** A request looks in memory, for what is fresh and for what is stale, and then loads: the last look is the miss that counts. */
+const UNCOUNTED = { countMiss: false } as const;
 
 /** Two users of a private cache are told apart by these, whatever the response says it varies on. */
 const CREDENTIALS: readonly string[] = ["authorization", "cookie"];
@@ -94,10 +99,11 @@ export class ResponseStore {
   /** The fresh response in memory that answers a request, as it is held; synchronous. */
   peek(url: URL, request: Fields): PackedResponse | undefined {
     const { segments, path } = this.#known.of(url);
-    const held = asHeld(this.#cache.peek(path));
+    const held = asHeld(this.#cache.peek(path, UNCOUNTED));
     if (held === undefined) return undefined;
     if (held.kind === "response") return isAnswerTo(held, request) ? held : undefined;
-    const variant = asHeld(this.#cache.peek(variantKey(segments, held.generation, varyKey(held.names, request))));
+    const target = variantKey(segments, held.generation, varyKey(held.names, request));
+    const variant = asHeld(this.#cache.peek(target, UNCOUNTED));
     return variant?.kind === "response" ? variant : undefined;
   }
 
@@ -156,6 +162,19 @@ export class ResponseStore {
     const names = this.#namesOf(response);
     if (names === "*") return undefined;
     return this.#options.shared ? names : [...new Set([...names, ...CREDENTIALS])].sort();
+  }
+
+  /**
+   * Whether an invalidation of these marks hits what is loaded at a place.
+   *
+   * @param path the target's, as the cache has it.
+   * @param fields the response's, as far as they are known.
+   */
+  isHit(marks: readonly Mark[], path: string, place: Place, fields: Fields): boolean {
+    const namespace = path.startsWith("/") ? path.slice(0, path.indexOf(":")) : "";
+    const tags = [urlTag(place.url), ...namedTags(place, fields).filter(isTag)];
+    const paths = tags.map((tag) => inNamespace(namespace, encodeTag(tag)));
+    return markMatcher(marks)(path, paths);
   }
 
   /** Removes a place's response. */
@@ -258,13 +277,14 @@ export class ResponseStore {
       hardTimeout: loadTimeout,
       softTimeout: undefined,
       fed: false,
+      ...UNCOUNTED,
     };
   }
 
   async #read(
     key: readonly Segment[],
   ): Promise<{ readonly stored: StoredResponse | VaryRecord; readonly outdated: boolean } | undefined> {
-    const fresh = asStored(await this.#cache.get(key));
+    const fresh = asStored(await this.#cache.get(key, UNCOUNTED));
     if (fresh !== undefined) return { stored: fresh, outdated: false };
     const stale = asStored(await this.#cache.get(key, { stale: true }));
     return stale === undefined ? undefined : { stored: stale, outdated: true };
@@ -272,12 +292,18 @@ export class ResponseStore {
 }
 
 /** The response's tags; `undefined` when it could not be purged by all of them: too many, or one that is no tag. */
-function tagsOf({ url, key }: Place, fields: Fields): readonly (string | readonly Segment[])[] | undefined {
-  const groups = cacheGroups(fields, "cache-groups");
-  const tags = [...surrogateTags(fields), ...groups, ...groups.map((group) => groupTag(url, group))];
+function tagsOf(place: Place, fields: Fields): readonly (string | readonly Segment[])[] | undefined {
+  const { url, key } = place;
+  const tags = namedTags(place, fields);
   if (tags.length > MAX_TAGS || !tags.every(isTag)) return undefined;
   // A QUERY's key is not its URL's.
   return key === url ? tags : [...tags, urlTag(url)];
+}
+
+/** The tags that a response names, good or not. */
+function namedTags({ url }: Place, fields: Fields): readonly (string | readonly Segment[])[] {
+  const groups = cacheGroups(fields, "cache-groups");
+  return [...surrogateTags(fields), ...groups, ...groups.map((group) => groupTag(url, group))];
 }
 
 function isTag(tag: string | readonly Segment[]): boolean {

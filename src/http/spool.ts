@@ -101,6 +101,13 @@ export class Spool {
     if (this.#readers.size === 0) this.#fail(new Error("Nobody wants the body"));
   }
 
+  /** Ends it unless somebody reads, or all of it comes and is kept. */
+  discardUnkept(): void {
+    void this.whole.then((bytes) => {
+      if (bytes === undefined) this.discard();
+    });
+  }
+
   /** Goes on for those who read, and is not kept for others. */
   release(): void {
     if (this.#end !== undefined) return;

@@ -13,6 +13,9 @@ export const CONDITIONAL_FIELDS: ReadonlySet<string> = new Set([
   "if-range",
 ]);
 
+/** Fields by which a request asks for something else than the whole response from wherever it may come: conditions, ranges, directives. */
+export const ASKING_FIELDS: ReadonlySet<string> = new Set([...CONDITIONAL_FIELDS, "cache-control", "pragma", "range"]);
+
 /**
  * Never taken from a 304 (RFC 9111 §3.2): they tell of the body that is stored, which a 304 does not bring, and the HTTP
  * client has done what they say.

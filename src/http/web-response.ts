@@ -3,7 +3,7 @@ import { hasField, type Fields } from "./fields.js";
 import type { ReadyHit } from "./ready-hit.js";
 
 /** Statuses whose response has no body (Fetch standard). */
-const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
+export const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
 
 /** Header fields of the Fetch API as those of ours; a list that it has joined stays one line. */
 export function fieldsOf(headers: Headers): Fields {

@@ -12,7 +12,8 @@ const world = new GatewayWorld();
 afterEach(() => world.end());
 
 const file = (name: string): string => new URL(`../fixtures/tls/${name}.pem`, import.meta.url).pathname;
-const INTERIM = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\nlink: </b>\r\nx-a: 1\r\n\r\n";
+const INTERIM =
+  "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\nlink: </b>\r\nx-a: 1\r\nconstructor: 2\r\n\r\n";
 
 async function origin(): Promise<string> {
   const server = createServer((incoming, outgoing) => {
@@ -40,14 +41,16 @@ describe("interim answers", () => {
     const session = connectHttp2(`https://localhost:${port}`, { ca: await readFile(tls.cert) });
     const stream = session.request({ ":path": "/" });
     const told: unknown[] = [];
-    stream.on("headers", (headers) => told.push([headers[":status"], headers["link"], headers["x-a"]]));
+    stream.on("headers", (headers) =>
+      told.push([":status", "link", "x-a", "constructor"].map((name) => headers[name])),
+    );
     const [head] = (await once(stream, "response")) as [Record<string, unknown>];
     stream.resume();
     await once(stream, "end");
     session.close();
     expect(told).toEqual([
-      [102, undefined, undefined],
-      [103, "</a>, </b>", "1"],
+      [102, undefined, undefined, undefined],
+      [103, "</a>, </b>", "1", "2"],
     ]);
     expect(head[":status"]).toBe(200);
   });

@@ -142,8 +142,8 @@ describe("the program", { timeout: 120_000 }, () => {
     ends.push(() => redis.stop());
     const token = "0123456789abcdef";
     const { file } = await configFile({ origin: url, listen: { port: 0 }, admin: { port: 0, token } });
-    const one = await runWith({ REDIS_URL: redis.url }, "--config", file);
-    const two = await runWith({ REDIS_URL: redis.url }, "--config", file);
+    const start = (): Promise<Program> => runWith({ REDIS_URL: redis.url }, "--config", file);
+    const [one, two] = await Promise.all([start(), start()]);
     const headers = { host: "books.example" };
     for (const { port } of [one, two, one]) expect((await ask(port, "/a", { headers })).text).toBe("body");
     expect(asked()).toBe(1);

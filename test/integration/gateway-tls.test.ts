@@ -87,6 +87,40 @@ describe("a gateway with TLS", () => {
     await rm(folder, { recursive: true });
   });
 
+  it("goes on as before when the new certificate and its key do not belong together", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tiercache-gateway-tls-"));
+    const own = { cert: join(folder, "cert.pem"), key: join(folder, "key.pem") };
+    await copyFile(file("one-cert"), own.cert);
+    await copyFile(file("one-key"), own.key);
+    const { url } = await world.origin((_incoming, outgoing) => outgoing.end("body"));
+    const other = await world.origin((_incoming, outgoing) => outgoing.end("other"));
+    const { port, gateway } = await world.gateway({ origin: url, listen: { tls: own } });
+    await copyFile(file("two-key"), own.key);
+    const next = { origin: other.url, listen: { port: 0, tls: own }, limits: { shutdownTimeout: 500 } };
+    await expect(gateway.reload(next)).rejects.toMatchObject({
+      code: "ERR_CACHE_OPTION",
+      message: expect.stringContaining("`listen.tls`"),
+    });
+    const session = connectHttp2(`https://localhost:${port}`, await trusted("one"));
+    expect((await asked2(session, {})).text).toBe("body");
+    session.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it("refuses CONNECT over HTTP/2, and a Host that is not the authority", async () => {
+    const { url } = await world.origin((_incoming, outgoing) => outgoing.end("body"));
+    const { port } = await world.gateway({ origin: url, listen: { tls } });
+    const session = connectHttp2(`https://localhost:${port}`, await trusted());
+    const tunnel = session.request({ ":method": "CONNECT", ":authority": "elsewhere.example:443" });
+    tunnel.resume();
+    const [refused] = (await once(tunnel, "response")) as [Record<string, unknown>];
+    tunnel.close();
+    expect(refused[":status"]).toBe(405);
+    expect((await asked2(session, { ":authority": "a.example", host: "b.example" })).status).toBe(400);
+    expect((await asked2(session, { ":authority": "a.example", host: "a.example" })).status).toBe(200);
+    session.close();
+  });
+
   it("cuts a client that is slow with its head there as well", async () => {
     const { url } = await world.origin((_incoming, outgoing) => outgoing.end());
     const { port } = await world.gateway({ origin: url, listen: { tls }, limits: { headersTimeout: 300 } });
@@ -113,6 +147,21 @@ describe("a gateway with TLS", () => {
     expect((await ask(trusting.port, "/", { headers: { host: "other.example" } })).text).toBe("through both");
     const refused = await ask(wary.port, "/");
     expect([refused.status, refused.headers["proxy-status"]]).toEqual([502, "tiercache;error=tls_certificate_error"]);
+  });
+
+  it("trusts what the file of an origin's certificates holds after a reload", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tiercache-gateway-tls-"));
+    const ca = join(folder, "ca.pem");
+    await copyFile(file("two-cert"), ca);
+    const { url: plain } = await world.origin((_incoming, outgoing) => outgoing.end("through both"));
+    const inner = await world.gateway({ origin: plain, listen: { tls }, name: "inner" });
+    const urls = [inner.url.replace("127.0.0.1", "localhost")];
+    const { port, gateway } = await world.gateway({ origins: { default: { urls, ca } } });
+    expect((await ask(port, "/")).status).toBe(502);
+    await copyFile(tls.cert, ca);
+    await gateway.reload();
+    expect((await ask(port, "/")).text).toBe("through both");
+    await rm(folder, { recursive: true });
   });
 });
 

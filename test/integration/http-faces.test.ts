@@ -43,6 +43,13 @@ describe.each(Object.entries(FACES))("the %s face", (_name, face) => {
     expect(app.asked).toHaveLength(1);
   });
 
+  it("gives the application fields that are called as what every object has, as they are", async () => {
+    const app = await start(face, () => made("x", PUBLIC));
+    const answer = await fetch(app.url, { headers: { constructor: "a", tostring: "b", "x-plain": "c" } });
+    expect([answer.status, await answer.text()]).toEqual([200, "x"]);
+    expect(app.asked.map(({ headers }) => [headers["constructor"], headers["x-plain"]])).toEqual([["a", "c"]]);
+  });
+
   it("stores nothing that says nothing of its freshness, unless a ttl is given", async () => {
     const silent = await start(face, () => made("a"));
     await (await fetch(silent.url)).text();

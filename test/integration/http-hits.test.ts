@@ -96,9 +96,11 @@ describe("a hit on the wire", () => {
     server.keepAliveTimeout = 3_000;
     expect((await said(port, PLAIN, PLAIN, LAST)).match(/timeout=\d+/g)).toEqual(["timeout=3", "timeout=3"]);
     server.maxRequestsPerSocket = 3;
+    // As long as Node leaves a connection open that it has said to close.
+    server.keepAliveTimeout = 1_000;
     expect((await said(port, PLAIN, PLAIN, PLAIN)).match(/timeout=.*|: close/g)).toEqual([
-      "timeout=3, max=3",
-      "timeout=3, max=3",
+      "timeout=1, max=3",
+      "timeout=1, max=3",
       ": close",
     ]);
   });

@@ -125,6 +125,7 @@ describe.each(Object.entries(FACES))("the %s face", (_name, face) => {
     ["cookies, and answers with Set-Cookie", "cookie", { ...PUBLIC, "set-cookie": "a=b" }],
     ["cookies, and private answers", "cookie", { "cache-control": "private, max-age=60" }],
     ["authorization", "authorization", { "cache-control": "max-age=60" }],
+    ["keys of services", "x-api-key", { "cache-control": "max-age=60" }],
   ])("gives many at the same time each their own: %s", async (_what, field, headers) => {
     const gate = deferred<void>();
     const app = await start(face, async (asked) => {
@@ -138,14 +139,17 @@ describe.each(Object.entries(FACES))("the %s face", (_name, face) => {
     expect(await Promise.all(answers)).toEqual(users);
   });
 
-  it("answers nobody's request of their own with what was made for everybody", async () => {
-    const app = await start(face, ({ headers }) => made(String(headers["cookie"] ?? "nobody")), { ttl: "1m" });
-    expect(await (await fetch(app.url)).text()).toBe("nobody");
-    expect(await (await fetch(app.url, { headers: { cookie: "sid=1" } })).text()).toBe("sid=1");
-    expect(await (await fetch(app.url, { headers: { cookie: "sid=2" } })).text()).toBe("sid=2");
-    expect(await (await fetch(app.url)).text()).toBe("nobody");
-    expect(app.asked).toHaveLength(3);
-  });
+  it.each(["cookie", "authorization", "x-api-key", "api-key", "x-auth-token", "x-access-token"])(
+    "answers nobody's request of their own with what was made for everybody: %s",
+    async (field) => {
+      const app = await start(face, ({ headers }) => made(String(headers[field] ?? "nobody")), { ttl: "1m" });
+      expect(await (await fetch(app.url)).text()).toBe("nobody");
+      expect(await (await fetch(app.url, { headers: { [field]: "sid=1" } })).text()).toBe("sid=1");
+      expect(await (await fetch(app.url, { headers: { [field]: "sid=2" } })).text()).toBe("sid=2");
+      expect(await (await fetch(app.url)).text()).toBe("nobody");
+      expect(app.asked).toHaveLength(3);
+    },
+  );
 
   it("takes a request with a secret in its query past the cache", async () => {
     const app = await start(face, () => made("a", PUBLIC), { sensitive: ["invite"] });

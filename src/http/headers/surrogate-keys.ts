@@ -1,18 +1,14 @@
-import { createHash } from "node:crypto";
+import { entityTexts, surrogateText } from "../../dependency-tag.js";
 import { CacheError } from "../../errors.js";
-import { encodeEntityKey, encodeTag, entityPrefix, entityTag, type KeyInput, type ScopeInput } from "../../keys.js";
+import { encodeEntityKey, encodeTag, type KeyInput, type ScopeInput } from "../../keys.js";
 
 /** The response field a vendor reads keys from: Fastly, Varnish's xkey, Cloudflare and CloudFront, in this order. */
 export type SurrogateField = "surrogate-key" | "xkey" | "cache-tag";
 
-/** Longest key that is written out; CloudFront takes 256. */
-const MAX_LENGTH = 200;
 /** All keys of a response in one field: Fastly and Cloudflare read 16 KB. */
 const MAX_FIELD = 16_000;
 /** Visible ASCII without commas. */
 const VISIBLE = /^[\x21-\x2b\x2d-\x7e]+$/;
-/** Of it, what separates nothing in any vendor's field, query or expression. */
-const PLAIN = /^[\w.:~=%@!$&'+/-]+$/;
 
 /**
  * The surrogate key of what an entity is about, for the headers of responses that are built from it: `contacts.invalidate(7)` then
@@ -22,11 +18,9 @@ const PLAIN = /^[\w.:~=%@!$&'+/-]+$/;
  * @throws CacheError `ERR_CACHE_KEY` for what cannot be an id, a name or a scope.
  */
 export function surrogateKey(entity: string, id?: KeyInput, scope?: ScopeInput): string {
-  if (id === undefined) {
-    return scope === undefined ? surrogateText(entityTag(entity)) : surrogateText(`~${entityPrefix(scope, entity)}`);
-  }
+  if (id === undefined) return entityTexts.all(scope, entity);
   // The version is of the stored form: the row is the same.
-  return surrogateText(`~${encodeEntityKey(scope, entity, id, 0).slice(0, -":v0".length)}`);
+  return entityTexts.of(encodeEntityKey(scope, entity, id, 0).slice(0, -":v0".length));
 }
 
 /**
@@ -36,12 +30,6 @@ export function surrogateKey(entity: string, id?: KeyInput, scope?: ScopeInput):
 export function surrogateTag(tag: KeyInput, scope?: ScopeInput): string {
   const path = encodeTag(tag, scope);
   return headerTag(path) ?? surrogateText(`@${path}`);
-}
-
-/** A path as a key: as it is where every vendor takes it, else its digest, which no path begins like. @internal */
-export function surrogateText(path: string): string {
-  if (path.length <= MAX_LENGTH && PLAIN.test(path)) return path;
-  return `~!${createHash("sha256").update(path).digest("hex")}`;
 }
 
 /**

@@ -44,7 +44,7 @@ export function detachedRequest(
 
 /** Joined as node:http joins them. */
 function addHeader(headers: IncomingMessage["headers"], name: string, value: string): void {
-  const before = headers[name];
+  const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
   if (before === undefined) headers[name] = name === "set-cookie" ? [value] : value;
   else if (Array.isArray(before)) before.push(value);
   else if (!ONCE.has(name)) headers[name] = `${before}${name === "cookie" ? "; " : ", "}${value}`;

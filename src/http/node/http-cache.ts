@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Cache } from "../../api.js";
-import { appRules, type AppCacheOptions, type AppRules } from "../app-rules.js";
+import { appRules, restored, type AppCacheOptions, type AppRules } from "../app-rules.js";
 import { HttpEngine } from "../engine.js";
 import type { Answer, Exchange } from "../exchange.js";
-import { hasField, withoutFields, type Fields } from "../fields.js";
+import { hasField } from "../fields.js";
 import { answerNode } from "./answer.js";
 import { detachedRequest, runListener, type Listener } from "./detached.js";
 import { hasBody, nodeFields } from "./fields.js";
@@ -85,12 +85,3 @@ export function requestUrl(
   const isEncrypted = "encrypted" in incoming.socket && incoming.socket.encrypted === true;
   return rules.urlOf(isEncrypted ? "https" : "http", incoming.headers.host, target);
 }
-
-/** What the engine asks with, and of the cookies what it was not shown. */
-export function restored(asked: Fields, received: Fields, seen: Fields): Fields {
-  if (received === seen || hasField(seen, "cookie")) return asked;
-  const cookies = received.filter(([name]) => name === "cookie");
-  return cookies.length === 0 ? asked : [...withoutFields(asked, COOKIE), ...cookies];
-}
-
-const COOKIE: ReadonlySet<string> = new Set(["cookie"]);

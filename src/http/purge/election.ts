@@ -73,6 +73,8 @@ export class Election<T> {
 
   #won(lock: Lock): void {
     this.#lock = lock;
+    // `close` waits for this, and gives it back.
+    if (this.#closed) return;
     lock.signal.addEventListener(
       "abort",
       () => {

@@ -151,6 +151,16 @@ describe("forwardInvalidations", () => {
     await forwarding.close();
   });
 
+  it("is not elected any more when it is closed before it is, and leaves it to the next", async () => {
+    const cache = localCache();
+    const events: ForwardEvent[] = [];
+    await forwardInvalidations(cache, [], { onEvent: (event) => events.push(event) }).close();
+    expect(events).toEqual([]);
+    const next = forwardInvalidations(cache, []);
+    await until(() => next.elected);
+    await next.close();
+  });
+
   it("hears nothing after it was closed, and refuses options that are none", async () => {
     const { cache, log, forwarding } = await world();
     await forwarding.close();

@@ -1,5 +1,6 @@
+import { surrogateText } from "../../dependency-tag.js";
 import type { Mark } from "../../invalidation/record.js";
-import { headerTag, segmentText, surrogateText } from "../headers/surrogate-keys.js";
+import { headerTag, segmentText } from "../headers/surrogate-keys.js";
 import type { PurgeTarget } from "../purge.js";
 
 /** What a mark means outside of the cache. */

@@ -1,4 +1,5 @@
 import type { Duration } from "./duration.js";
+import type { DependencyTag, TagInput } from "./dependency-tag.js";
 import type { CacheEvent, CacheEventType } from "./events.js";
 import type { KeyInput, ScopeInput } from "./keys.js";
 import type { PatternInput } from "./patterns.js";
@@ -27,7 +28,7 @@ export interface LoaderContext {
   /** Sets this entry's time to live. */
   readonly ttl: (ttl: Duration) => void;
   /** Adds tags to this entry. */
-  readonly tags: (...tags: readonly KeyInput[]) => void;
+  readonly tags: (...tags: readonly TagInput[]) => void;
   /** Sets the validator kept with the value. */
   readonly etag: (etag: string) => void;
   /** The value is returned to the callers and not stored. */
@@ -45,7 +46,7 @@ export type Loader<T> = (context: LoaderContext) => T | Promise<T>;
 /** Options of one call that writes; each overrides the entity's and the cache's. */
 export interface SetOptions extends EntryPolicy {
   /** Tags of the entry. */
-  tags?: readonly KeyInput[] | undefined;
+  tags?: readonly TagInput[] | undefined;
   /** Validator kept with the value. */
   etag?: string | undefined;
 }
@@ -58,20 +59,24 @@ export interface LoadOptions extends SetOptions {
   waitTimeout?: Duration | undefined;
   /** Loads even if a fresh value is stored. @default false */
   forceFresh?: boolean | undefined;
+  /** As in `GetOptions`. @internal */
+  countMiss?: boolean | undefined;
 }
 
 /** Options of one call that only reads. */
 export interface GetOptions {
   /** Also return a stale value that is still kept. @default false */
   stale?: boolean | undefined;
+  /** Whether a miss is counted: not that of one who reads the key in several steps, and has one of them counted. @default true @internal */
+  countMiss?: boolean | undefined;
 }
 
 /** What an invalidation is aimed at. `scope` narrows tags, prefixes and entities to one tenant. */
 export type InvalidationTarget =
   | { key: KeyInput }
   | { keys: readonly KeyInput[] }
-  | { tag: KeyInput; scope?: ScopeInput | undefined }
-  | { tags: readonly KeyInput[]; match?: "any" | "all" | undefined; scope?: ScopeInput | undefined }
+  | { tag: TagInput; scope?: ScopeInput | undefined }
+  | { tags: readonly TagInput[]; match?: "any" | "all" | undefined; scope?: ScopeInput | undefined }
   | { prefix: KeyInput }
   | { pattern: PatternInput }
   | { entity: string; scope?: ScopeInput | undefined }
@@ -97,6 +102,8 @@ export interface Cache {
   getMany<T = unknown>(keys: readonly KeyInput[], options?: GetOptions): Promise<(T | undefined)[]>;
   /** The fresh value if memory holds it; synchronous. */
   peek<T = unknown>(key: KeyInput): T | undefined;
+  /** @internal */
+  peek<T = unknown>(key: KeyInput, options: Pick<GetOptions, "countMiss">): T | undefined;
   /** Whether a fresh value is stored in some tier. */
   has(key: KeyInput): Promise<boolean>;
   /** Stores a value in every tier; other processes' copies go. A load that began before cannot overwrite it. */
@@ -159,7 +166,7 @@ export interface Cache {
 export interface BatchContext<I> {
   readonly signal: AbortSignal;
   /** Adds tags to the entry of one item. */
-  readonly tags: (item: I, ...tags: readonly KeyInput[]) => void;
+  readonly tags: (item: I, ...tags: readonly TagInput[]) => void;
   /** Sets the time to live of one item's entry. */
   readonly ttl: (item: I, ttl: Duration) => void;
 }
@@ -170,7 +177,7 @@ export interface WrapOptions<A extends readonly unknown[], T> extends LoadOption
   /** The arguments' part of the key. @default all of them, which must then be key segments */
   key?: ((...args: A) => KeyInput) | undefined;
   /** Tags from the result. */
-  tagsOf?: ((value: T, ...args: A) => readonly KeyInput[]) | undefined;
+  tagsOf?: ((value: T, ...args: A) => readonly TagInput[]) | undefined;
 }
 
 export interface Wrapped<A extends readonly unknown[], T> {
@@ -216,7 +223,7 @@ export interface EntityDefinition<Id extends KeyInput, T> extends EntryPolicy {
     | ((ids: readonly Id[], context: BatchContext<Id> & EntityContext) => Promise<readonly T[] | ReadonlyMap<Id, T>>)
     | undefined;
   /** Tags from the value; in a scoped entity they are the scope's own. */
-  tags?: ((value: T, id: Id) => readonly KeyInput[]) | undefined;
+  tags?: ((value: T, id: Id) => readonly TagInput[]) | undefined;
   /**
    * The version a value's row carries (a count, a time), greater with every change: then no older row replaces a newer one, in
    * any tier, whoever loads or writes it. See docs/other-sources.md.
@@ -228,6 +235,11 @@ export interface EntityDefinition<Id extends KeyInput, T> extends EntryPolicy {
    * `belongsTo: { project: (issue) => issue.projectId }`
    */
   belongsTo?: Readonly<Record<string, (value: T) => KeyInput | null | undefined>> | undefined;
+  /**
+   * Other entries may hang on this entity's things (`Entity.tag`): then each invalidation and write of a thing also names it for them, which
+   * every process remembers for a while. Say so wherever the entity is declared. @default false
+   */
+  dependents?: boolean | undefined;
   /** As the cache's, for this entity's values. @default the cache's */
   compression?: boolean | CompressionOptions | undefined;
   /**
@@ -280,8 +292,16 @@ export interface Entity<Id extends KeyInput, T> {
   /** This entry, and everything that belongs to it. */
   invalidate(id: Id, options?: InvalidateOptions): Promise<InvalidationResult>;
   invalidateMany(ids: readonly Id[], options?: InvalidateOptions): Promise<InvalidationResult>;
-  invalidateTag(tag: KeyInput, options?: InvalidateOptions): Promise<InvalidationResult>;
+  invalidateTag(tag: TagInput, options?: InvalidateOptions): Promise<InvalidationResult>;
   invalidateAll(options?: InvalidateOptions): Promise<InvalidationResult>;
+  /**
+   * This thing as a tag of other entries: invalidating it by `invalidate` or `expire`, a feed or a transaction invalidates what carries the
+   * tag, in the same record; a write of it does so before it resolves, and `invalidateAll` as well. Without an id it is whichever thing of the
+   * entity changes: for lists and counts. Needs `dependents: true`.
+   *
+   * @throws CacheError `ERR_CACHE_ENTITY` without `dependents`; `ERR_CACHE_KEY` for an id that is none, `undefined` among them.
+   */
+  tag(...id: readonly [] | readonly [id: Id]): DependencyTag;
   explain(id: Id): Promise<Explanation>;
   /** The encoded key. */
   key(id: Id): string;
@@ -313,7 +333,8 @@ export interface WarmOptions {
   /** Most tasks started per second; fewer while they take longer than they did, none while loads wait at the gate. @default 1000 */
   perSecond?: number | undefined;
   signal?: AbortSignal | undefined;
-  onProgress?: ((done: number, failed: number) => void) | undefined;
+  /** After each task; an async one is waited for, in the task's place. */
+  onProgress?: ((done: number, failed: number) => unknown) | undefined;
 }
 
 export interface WarmReport {

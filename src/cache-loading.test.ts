@@ -1,3 +1,5 @@
+import { getEventListeners } from "node:events";
+
 import { describe, expect, it } from "vitest";
 
 import { deferred } from "../test/support/deferred.js";
@@ -436,6 +438,22 @@ describe("signal", () => {
     expect(await given).toBe(down);
     expect(await next).toBe("new");
     expect(cache.peek("k")).toBe("new");
+  });
+
+  it("is listened to once for all who wait under it, and by nobody when they have their answers", async () => {
+    const { cache } = start();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const loads = deferred<string>();
+    const reads = Array.from({ length: 20 }, (_, n) => cache.getOrLoad(`n:${n}`, () => loads.promise, { signal }));
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    loads.resolve("v");
+    await Promise.all(reads);
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+    const gone = [1, 2].map((n) => cache.getOrLoad(`gone:${n}`, () => new Promise<never>(() => {}), { signal }));
+    controller.abort(new Error("gone"));
+    for (const read of gone) await expect(read).rejects.toThrow("gone");
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
   it("aborted beforehand: a hit is served, a miss starts no loader", async () => {

@@ -41,6 +41,18 @@ describe("getOrLoadMany", () => {
     expect(calls).toEqual([[1, 2]]);
   });
 
+  it.each([false, true])(
+    "loads what it was asked for, whatever its caller does with the list meanwhile (forceFresh: %s)",
+    async (forceFresh) => {
+      const { cache } = start();
+      const asked = [1, 2];
+      const answer = cache.getOrLoadMany(asked, key, async (missing) => missing.map((n) => n * 10), { forceFresh });
+      asked.splice(0, 2, 8, 9);
+      expect(await answer).toEqual([10, 20]);
+      expect(await cache.get(key(1))).toBe(10);
+    },
+  );
+
   it("takes a map, in which what is not there is undefined and remembered as such", async () => {
     const { cache } = start({ ttl: "1m", negativeTtl: "1s" });
     const loader = async (): Promise<Map<number, string>> => new Map([[2, "two"]]);

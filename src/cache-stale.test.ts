@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { deferred } from "../test/support/deferred.js";
 import { oneCache } from "../test/support/one-cache.js";
 import { processes } from "../test/support/processes.js";
+import type { Cache } from "./api.js";
 import type { CacheEvent } from "./events.js";
 
 const start = oneCache();
@@ -402,5 +403,20 @@ describe("early refresh", () => {
     await cache.set("k", 1);
     await clock.advance(999);
     expect(await cache.getOrLoad("k", () => expect.unreachable())).toBe(1);
+  });
+});
+
+describe("an entry softened that has no stale window", () => {
+  it("is given to who asks for stale, and neither kept in memory nor counted as refused", async () => {
+    const { caches, close } = await processes(2, { staleWhileRevalidate: 0, staleIfError: 0 });
+    const [one, other] = caches as [Cache, Cache];
+    const [users, others] = caches.map((cache) => cache.entity<number, string>({ name: "user" }));
+    await users?.set(7, "Ann");
+    expect(await others?.find(7)).toBe("Ann");
+    await users?.expire(7);
+    expect(await users?.find(7, { stale: true })).toBe("Ann");
+    expect(await others?.find(7, { stale: true })).toBe("Ann");
+    expect([one.stats().total.refused, other.stats().total.refused]).toEqual([{}, {}]);
+    await close();
   });
 });

@@ -20,10 +20,12 @@ import type {
   Wrapped,
   WrapOptions,
 } from "./api.js";
+import { resolveCacheOptions } from "./cache-options.js";
 import { Engine } from "./engine.js";
 import type { Held } from "./entries/held.js";
 import { defineEntity, entityMarks, watchEntity } from "./entity.js";
 import type { EntityRegistry } from "./entity-shape.js";
+import { tagPaths, type TagInput } from "./dependency-tag.js";
 import { CacheError } from "./errors.js";
 import type { CacheEvent, CacheEventType } from "./events.js";
 import type { ChangeFeed, ChangeTarget } from "./feed/change-feed.js";
@@ -32,7 +34,7 @@ import type { Explanation } from "./explain.js";
 import { notePath } from "./feed/note-path.js";
 import { inspectorOf, type CacheInspector } from "./inspect/inspector.js";
 import type { Mark } from "./invalidation/record.js";
-import { encodeKey, encodeTag, inNamespace, namespacePath, type KeyInput } from "./keys.js";
+import { encodeKey, inNamespace, namespacePath, type KeyInput } from "./keys.js";
 import type { LoadSpec } from "./load/loads.js";
 import type { CacheOptions, EntryPolicy } from "./options.js";
 import {
@@ -40,15 +42,12 @@ import {
   checkSetOptions,
   DEFAULT_POLICY,
   isSoft,
-  knownOptions,
   mayAnswerAtOnce,
   optionError,
-  POLICY_FIELDS,
   resolvePolicy,
   saysPolicy,
   type ResolvedPolicy,
 } from "./policy.js";
-import { presets } from "./presets.js";
 import type { CacheStats, Counters } from "./stats.js";
 import { marksOfTargets } from "./targets.js";
 import { warm } from "./warm.js";
@@ -59,25 +58,8 @@ import type { CounterOptions, WriteBehindOptions } from "./write/behind-options.
 import { Behinds } from "./write/behinds.js";
 import { openCounter, type Counter } from "./write/counter.js";
 import type { RowId } from "./write/sink.js";
-import { MAX_TOGETHER, type WriteSpec } from "./write/writes.js";
-
-const CACHE_FIELDS: readonly string[] = [
-  ...POLICY_FIELDS,
-  "name",
-  "tiers",
-  "presets",
-  "isolation",
-  "loads",
-  "shared",
-  "compression",
-  "encryption",
-  "hotKeys",
-  "feed",
-  "staleness",
-  "maxKeyLength",
-  "clock",
-  "random",
-];
+import { inParts } from "./parts.js";
+import type { WriteSpec } from "./write/writes.js";
 
 const NO_OPTIONS = {};
 /** How long what processes tell one another is kept, in milliseconds: far longer than anybody takes to tell it again. */
@@ -93,22 +75,7 @@ const NOTE_TTL = 3_600_000;
  * @throws CacheError `ERR_CACHE_OPTION` naming the option, its rule and the value.
  */
 export function createCache(options: CacheOptions = {}): Cache {
-  if (typeof options !== "object" || options === null) throw optionError("options", "an object", options);
-  knownOptions(options, CACHE_FIELDS, "createCache");
-  const { isolation } = options;
-  if (isolation !== undefined && !["freeze", "clone", "none"].includes(isolation)) {
-    throw optionError("isolation", "freeze, clone or none", isolation);
-  }
-  if (options.presets !== undefined && (typeof options.presets !== "object" || options.presets === null)) {
-    throw optionError("presets", "an object of policies by name", options.presets);
-  }
-  const known = { ...presets, ...options.presets };
-  // Checked now, all of them: a preset that is wrong would otherwise fail the first call that names it.
-  for (const [name, preset] of Object.entries(known)) {
-    knownOptions(preset, POLICY_FIELDS, `presets.${name}`);
-    resolvePolicy(DEFAULT_POLICY, preset, known);
-  }
-  const policy = resolvePolicy(DEFAULT_POLICY, options, known);
+  const { policy, known } = resolveCacheOptions(options);
   const engine = new Engine(options);
   const view = new CacheView(engine, "", policy, known);
   if (options.feed !== undefined) view.follow(options.feed);
@@ -145,6 +112,7 @@ class CacheView implements Cache {
     this.#spec = {
       policy,
       counters: this.#counters,
+      countMiss: true,
       fingerprint: 0,
       accept: undefined,
       rows: undefined,
@@ -153,7 +121,7 @@ class CacheView implements Cache {
       gated: true,
       tags: [],
       tagsOf: undefined,
-      encodeTag: (tag) => this.#tag(tag),
+      tagPaths: (tag) => this.#tag(tag),
       etag: undefined,
       batch: undefined,
     };
@@ -165,7 +133,7 @@ class CacheView implements Cache {
     const noted = { ...DEFAULT_POLICY, strict: true, fed: false, jitter: 0, ttl: NOTE_TTL };
     const spec = { ...this.#spec, policy: noted };
     const marksOf = (target: ChangeTarget): readonly Mark[] =>
-      "of" in target ? entityMarks(target) : marksOfTargets(target, this.#namespace, engine.maxKeyLength);
+      "of" in target ? entityMarks(target) : this.#marksOf(target);
     engine.follow(feed, {
       marksOf,
       watch: watchEntity,
@@ -176,12 +144,12 @@ class CacheView implements Cache {
     });
   }
 
-  peek<T>(key: KeyInput): T | undefined {
+  peek<T>(key: KeyInput, { countMiss = true }: GetOptions = NO_OPTIONS): T | undefined {
     this.#engine.checkOpen();
     const { local, recorder } = this.#engine;
     if (this.#policy.strict) {
       // What is confirmed by nobody is no answer to a strict reader.
-      recorder.miss(this.#counters, this.#path(key), "suspect");
+      if (countMiss) recorder.miss(this.#counters, this.#path(key), "suspect");
       return undefined;
     }
     const answer = this.#answer(key);
@@ -193,7 +161,7 @@ class CacheView implements Cache {
     if (held === undefined) {
       const look = local.look(path);
       if (look.state !== "fresh" && look.state !== "early") {
-        recorder.miss(this.#counters, path, look.reason);
+        if (countMiss) recorder.miss(this.#counters, path, look.reason);
         return undefined;
       }
       held = look.held;
@@ -205,7 +173,9 @@ class CacheView implements Cache {
 
   async get<T>(key: KeyInput, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
     this.#engine.checkOpen();
-    return (await this.#engine.get(this.#path(key), this.#spec, options.stale === true))?.value as T | undefined;
+    const { stale = false, countMiss = true } = options;
+    const spec = countMiss ? this.#spec : { ...this.#spec, countMiss };
+    return (await this.#engine.get(this.#path(key), spec, stale))?.value as T | undefined;
   }
 
   async getMany<T>(keys: readonly KeyInput[], options: GetOptions = NO_OPTIONS): Promise<(T | undefined)[]> {
@@ -275,9 +245,10 @@ class CacheView implements Cache {
   ): Promise<T[]> {
     this.#engine.checkOpen();
     if (typeof loader !== "function") throw optionError("loader", "a function", loader);
-    const base = this.#loadSpec(unloadable, options);
+    const spec = this.#loadSpec(unloadable, options);
     const paths = items.map((item) => this.#path(key(item)));
-    return this.#engine.loadMany(items, paths, loader, base, options) as Promise<T[]>;
+    // By the time they are loaded the caller may use the list for others.
+    return this.#engine.loadMany({ items: items.slice(), paths, loader, spec, options }) as Promise<T[]>;
   }
 
   async refresh<T>(key: KeyInput, loader: Loader<T>, options: LoadOptions = NO_OPTIONS): Promise<T> {
@@ -304,8 +275,7 @@ class CacheView implements Cache {
     options: InvalidateOptions = NO_OPTIONS,
   ): Promise<InvalidationResult> {
     this.#engine.checkOpen();
-    const marks = marksOfTargets(target, this.#namespace, this.#engine.maxKeyLength);
-    return this.#engine.invalidations.invalidate(marks, isSoft(options));
+    return this.#engine.invalidations.invalidate(this.#marksOf(target), isSoft(options));
   }
 
   entity<Id extends KeyInput, T>(definition: ScopedEntityDefinition<Id, T>): ScopedEntity<Id, T>;
@@ -441,8 +411,12 @@ class CacheView implements Cache {
     return inNamespace(this.#namespace, encodeKey(key, this.#engine.maxKeyLength));
   }
 
-  #tag(tag: KeyInput): string {
-    return inNamespace(this.#namespace, encodeTag(tag));
+  #tag(tag: TagInput): readonly string[] {
+    return tagPaths(tag, this.#engine, this.#namespace);
+  }
+
+  #marksOf(target: InvalidationTarget | readonly InvalidationTarget[]): Mark[] {
+    return marksOfTargets(target, this.#namespace, this.#engine.maxKeyLength, this.#engine);
   }
 
   async #refresh(path: string, spec: LoadSpec, options: LoadOptions): Promise<unknown> {
@@ -455,11 +429,7 @@ class CacheView implements Cache {
     this.#engine.checkOpen();
     const paths = new Set(keys.map((key) => this.#path(key)));
     const marks = Array.from(paths, (path): Mark => ({ kind: "key", key: path }));
-    let hit = 0;
-    for (let start = 0; start < marks.length; start += MAX_TOGETHER) {
-      hit += (await this.#engine.invalidations.invalidate(marks.slice(start, start + MAX_TOGETHER), soft)).hit;
-    }
-    return hit;
+    return (await this.#engine.invalidations.invalidateParts(inParts(marks), soft)).hit;
   }
 
   #resolve(options: EntryPolicy): ResolvedPolicy {
@@ -472,11 +442,12 @@ class CacheView implements Cache {
     return this.#specWith(options);
   }
 
-  #specWith(options: SetOptions): LoadSpec {
+  #specWith(options: LoadOptions): LoadSpec {
     return {
       ...this.#spec,
       policy: this.#resolve(options),
-      tags: (options.tags ?? []).map((tag) => this.#tag(tag)),
+      countMiss: options.countMiss !== false,
+      tags: (options.tags ?? []).flatMap((tag) => this.#tag(tag)),
       etag: options.etag,
     };
   }

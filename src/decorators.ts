@@ -1,4 +1,5 @@
 import type { Cache, InvalidationTarget, Wrapped } from "./api.js";
+import type { TagInput } from "./dependency-tag.js";
 import { encodeKey, type KeyInput, type Segment } from "./keys.js";
 import type { EntryPolicy } from "./options.js";
 import { DEFAULT_POLICY, POLICY_FIELDS, knownOptions, optionError, resolvePolicy } from "./policy.js";
@@ -37,7 +38,7 @@ export interface CachedOptions<
   /** The arguments' part of the key. @default all arguments, which must then be key segments */
   key?: ((...args: KeyArgs) => KeyInput) | undefined;
   /** Tags of the entries, or how to tell them from a result. @default none */
-  tags?: readonly KeyInput[] | ((result: Result, ...args: TagArgs) => readonly KeyInput[]) | undefined;
+  tags?: readonly TagInput[] | ((result: Result, ...args: TagArgs) => readonly TagInput[]) | undefined;
   /** Whether this call is cached; otherwise the method itself answers. @default always */
   when?: ((...args: WhenArgs) => boolean) | undefined;
   /** Part of the key that tells instances apart: a tenant, a locale. @default none: instances share entries */

@@ -6,7 +6,7 @@ import { DeclaredEntities } from "./declared-entities.js";
 import { createForms, type Forms } from "./entries/form.js";
 import type { Held } from "./entries/held.js";
 import { CacheError } from "./errors.js";
-import type { TierName } from "./events.js";
+import type { MissReason, TierName } from "./events.js";
 import type { ChangeFeed } from "./feed/change-feed.js";
 import { FeedBound } from "./feed/feed-bound.js";
 import { checkFeed, Feeding } from "./feed/feeding.js";
@@ -212,7 +212,7 @@ export class Engine {
   async get(path: string, spec: ReadSpec, stale: boolean): Promise<{ readonly value: unknown } | undefined> {
     const side = this.sides.of(path);
     if (spec.policy.strict && side !== undefined && !(await side.follower.confirm())) {
-      this.recorder.miss(spec.counters, path, "error");
+      this.#miss(spec, path, "error");
       return undefined;
     }
     const look = this.local.look(path);
@@ -243,7 +243,7 @@ export class Engine {
     const lastResort = stale && look.state === "stale" ? held : undefined;
     if (side === undefined) {
       if (lastResort !== undefined) return hit(lastResort, "memory", true);
-      this.recorder.miss(spec.counters, path, look.reason);
+      this.#miss(spec, path, look.reason);
       return undefined;
     }
     const pending = this.#pending.begin(path);
@@ -255,12 +255,12 @@ export class Engine {
           this.local.keep(path, found.held);
         }
         if (found.state === "fresh" || stale) return hit(found.held, "shared", found.state === "stale");
-        this.recorder.miss(spec.counters, path, "expired");
+        this.#miss(spec, path, "expired");
         return undefined;
       }
       if (found.state === "down" && lastResort !== undefined) return hit(lastResort, "memory", true);
       const reason = found.state === "down" ? "error" : found.reason;
-      this.recorder.miss(spec.counters, path, reason === "cold" ? look.reason : reason);
+      this.#miss(spec, path, reason === "cold" ? look.reason : reason);
       return undefined;
     } finally {
       pending.end();
@@ -275,33 +275,18 @@ export class Engine {
     );
   }
 
-  /** Reads many, in order; `loader` is called with those of which nothing is stored. */
-  loadMany<I>(
-    items: readonly I[],
-    paths: readonly string[],
-    loader: ConstructorParameters<typeof Batch<I>>[0],
-    spec: LoadSpec,
-    options: LoadOptions,
-    tagsOf?: (item: I) => LoadSpec["tagsOf"],
-  ): Promise<unknown[]> {
+  /** Reads many, in order; the loader is called with those of which nothing is stored. */
+  loadMany<I>(many: ManyReads<I>): Promise<unknown[]> {
     const { watchers } = this.recorder;
-    if (!watchers.watching) return this.#loadMany(items, paths, loader, spec, options, tagsOf);
+    if (!watchers.watching) return this.#loadMany(many);
+    const { items, spec } = many;
     // One read of many, and one load of what is missing.
-    const watched: typeof loader = (missing, context) =>
-      watchers.run(manyOf("load", missing.length, spec), () => loader(missing, context));
-    return watchers.run(manyOf("get", items.length, spec), () =>
-      this.#loadMany(items, paths, watched, spec, options, tagsOf),
-    );
+    const loader: typeof many.loader = (missing, context) =>
+      watchers.run(manyOf("load", missing.length, spec), () => many.loader(missing, context));
+    return watchers.run(manyOf("get", items.length, spec), () => this.#loadMany({ ...many, loader }));
   }
 
-  async #loadMany<I>(
-    items: readonly I[],
-    paths: readonly string[],
-    loader: ConstructorParameters<typeof Batch<I>>[0],
-    spec: LoadSpec,
-    options: LoadOptions,
-    tagsOf?: (item: I) => LoadSpec["tagsOf"],
-  ): Promise<unknown[]> {
+  async #loadMany<I>({ items, paths, loader, spec, options, tagsOf }: ManyReads<I>): Promise<unknown[]> {
     if (options.forceFresh === true) await this.markStale(paths);
     const batch = new Batch<I>(loader, this.#gate);
     // All are entered before the first is read: the batch waits for every one that may still come.
@@ -438,6 +423,10 @@ export class Engine {
     return this.#bound?.over(knowledge) ?? knowledge;
   }
 
+  #miss(spec: ReadSpec, path: string, reason: MissReason): void {
+    if (spec.countMiss) this.recorder.miss(spec.counters, path, reason);
+  }
+
   #hit(path: string, held: Held, tier: TierName, stale: boolean): { readonly value: unknown } {
     this.recorder.hit(held.counters, path, tier, stale);
     if (tier === "shared" && this.recorder.hearsAges) tellAge(this.recorder, path, held, this.clock);
@@ -467,6 +456,18 @@ export class Engine {
       work.then(resolve, reject).finally(() => timer.cancel());
     });
   }
+}
+
+/** A read of many entries. */
+interface ManyReads<I> {
+  readonly items: readonly I[];
+  /** Of the items, in their order. */
+  readonly paths: readonly string[];
+  readonly loader: ConstructorParameters<typeof Batch<I>>[0];
+  readonly spec: LoadSpec;
+  readonly options: LoadOptions;
+  /** What an item's value tags its entry with. */
+  readonly tagsOf?: ((item: I) => LoadSpec["tagsOf"]) | undefined;
 }
 
 /** An operation on many keys. */

@@ -51,6 +51,7 @@ const FIELDS: readonly string[] = [
   "loadMany",
   "tags",
   "belongsTo",
+  "dependents",
   "scope",
   "compression",
   "encrypt",
@@ -84,6 +85,9 @@ export function declareEntity<Id extends KeyInput, T>(
   const belongsTo: unknown = definition.belongsTo;
   if (belongsTo !== undefined && !isFunctions(belongsTo))
     throw optionError("belongsTo", "functions by the parent's name", belongsTo);
+  const { dependents } = definition;
+  if (dependents !== undefined && typeof dependents !== "boolean")
+    throw optionError("dependents", "true or false", dependents);
   const known = registry.get(name);
   if (known?.scoped !== undefined) {
     throw new CacheError(

@@ -92,6 +92,19 @@ describe("an entity", () => {
     expect(calls).toEqual([[1, 3, 10]].map((ids) => expect.arrayContaining(ids)));
   });
 
+  it("getMany loads the ids it was asked for, whatever its caller does with the list meanwhile", async () => {
+    const { cache } = start();
+    const rows = cache.entity<number, string>({
+      name: "row",
+      loadMany: async (ids) => ids.map((id) => `row ${id}`),
+    });
+    const asked = [1, 2];
+    const answer = rows.getMany(asked);
+    asked.splice(0, 2, 8, 9);
+    expect(await answer).toEqual(["row 1", "row 2"]);
+    expect(await rows.find(1)).toBe("row 1");
+  });
+
   it("getMany: the batch's context sets tags and ttl of single ids, and has the scope", async () => {
     const { cache } = start();
     const issues = cache.entity<number, number>({

@@ -12,9 +12,12 @@ import type {
   ScopedEntityDefinition,
   SetOptions,
 } from "./api.js";
+import { inParts } from "./parts.js";
 import type { WriteSpec } from "./write/writes.js";
 import { CacheError } from "./errors.js";
+import { EntityNames, wholeEntityMarks } from "./entity-names.js";
 import { declareEntity, type EntityHome, type Shape } from "./entity-shape.js";
+import type { DependencyTag, TagInput } from "./dependency-tag.js";
 import type { Held } from "./entries/held.js";
 import { explain } from "./explain-key.js";
 import type { ChangeTarget, FedEntity } from "./feed/change-feed.js";
@@ -22,16 +25,7 @@ import type { StalenessMonitor } from "./feed/staleness-monitor.js";
 import type { Explanation } from "./explain.js";
 import { NOT_WRITTEN, writeId } from "./id-text.js";
 import type { Mark } from "./invalidation/record.js";
-import {
-  encodeTag,
-  entityKeyEncoder,
-  entityPrefix,
-  entityTag,
-  inNamespace,
-  parentTag,
-  type KeyInput,
-  type ScopeInput,
-} from "./keys.js";
+import { entityPrefix, inNamespace, type KeyInput, type ScopeInput } from "./keys.js";
 import { loadAside } from "./load-aside.js";
 import type { LoadContext } from "./load/context.js";
 import type { LoadSpec } from "./load/loads.js";
@@ -82,7 +76,8 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
     const prefix = entityPrefix(scope, this.name);
     let bound = this.#bound.get(prefix);
     if (bound === undefined) {
-      bound = new BoundEntity(this.#shape, scope);
+      // A list of its own: its giver may change theirs, and whoever names an equal scope gets this entity.
+      bound = new BoundEntity(this.#shape, typeof scope === "object" ? Object.freeze([...scope]) : scope);
       keepBounded(this.#bound, prefix, bound);
     }
     if (typeof scope !== "object") keepBounded(this.#given, scope, bound);
@@ -92,12 +87,12 @@ class Scoped<Id extends KeyInput, T> implements ScopedEntity<Id, T> {
   async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate([this.allMark()], isSoft(options));
+    return engine.invalidations.invalidate(this.allMarks(), isSoft(options));
   }
 
   /** @internal */
-  allMark(): Mark {
-    return { kind: "tag", tag: inNamespace(this.#shape.home.namespace, entityTag(this.name)) };
+  allMarks(): readonly Mark[] {
+    return wholeEntityMarks(this.#shape.home.namespace, this.name, undefined);
   }
 }
 
@@ -125,9 +120,9 @@ export function entityMarks(target: Extract<ChangeTarget, { readonly of: FedEnti
   const { of } = target;
   if (!(of instanceof Scoped || of instanceof BoundEntity)) throw optionError("of", "an entity of a cache", of);
   const entity = boundOf(target);
-  if (entity === undefined) return [of.allMark()];
-  if ("ids" in target) return entity.marksOf(target.ids);
-  return "tags" in target ? entity.tagMarks(target.tags) : [entity.allMark()];
+  if (entity === undefined) return of.allMarks();
+  if ("ids" in target) return entity.names.marksOf(target.ids);
+  return "tags" in target ? entity.names.tagMarks(target.tags) : entity.allMarks();
 }
 
 /** Forgets the oldest when there are too many. */
@@ -140,39 +135,35 @@ function keepBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
 
 class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   readonly name: string;
+  /** @internal */
+  readonly names: EntityNames<Id, T>;
   readonly #shape: Shape<Id, T>;
   readonly #scope: ScopeInput | undefined;
-  readonly #encode: (id: KeyInput) => string;
-  /** Keys of the versions beside this one: while a deploy rolls, processes of both versions write. */
-  readonly #neighbours: readonly ((id: KeyInput) => string)[];
   readonly #base: LoadSpec;
   /** The keys of this version. */
   readonly #family: KeyFamily | undefined;
 
   constructor(shape: Shape<Id, T>, scope: ScopeInput | undefined) {
     const { home, definition, version } = shape;
-    const { maxKeyLength } = home.engine;
     this.name = definition.name;
     this.#shape = shape;
     this.#scope = scope;
-    this.#encode = entityKeyEncoder(scope, definition.name, version, maxKeyLength);
+    this.names = new EntityNames(shape, scope);
     const prefix = inNamespace(home.namespace, entityPrefix(scope, definition.name));
     this.#family = home.engine.local.family(prefix, `:v${version}`);
-    this.#neighbours = [version - 1, version + 1]
-      .filter((other) => other > 0)
-      .map((other) => entityKeyEncoder(scope, definition.name, other, maxKeyLength));
     this.#base = {
       policy: shape.policy,
       counters: shape.counters,
+      countMiss: true,
       fingerprint: shape.fingerprint,
       accept: shape.accept,
       rows: shape.rows,
       form: shape.form,
       load: () => this.#unloadable(),
       gated: true,
-      tags: [inNamespace(home.namespace, entityTag(definition.name))],
+      tags: [this.names.entity],
       tagsOf: undefined,
-      encodeTag: (tag) => this.#tag(tag),
+      tagPaths: (tag) => this.names.tag(tag),
       etag: undefined,
       batch: undefined,
     };
@@ -210,10 +201,12 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   async find(id: Id, options: GetOptions = NO_OPTIONS): Promise<T | undefined> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return (await engine.get(this.#path(id), this.#base, options.stale === true))?.value as T | undefined;
+    return (await engine.get(this.names.path(id), this.#base, options.stale === true))?.value as T | undefined;
   }
 
-  async getMany(ids: readonly Id[], options: LoadOptions = NO_OPTIONS): Promise<T[]> {
+  async getMany(given: readonly Id[], options: LoadOptions = NO_OPTIONS): Promise<T[]> {
+    // The ids are looked at again when they are loaded: by then their caller may use the list for others.
+    const ids = given.slice();
     const { engine } = this.#shape.home;
     engine.checkOpen();
     const { load, loadMany } = this.#shape.definition;
@@ -221,7 +214,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       if (load === undefined) this.#unloadable();
       return Promise.all(ids.map((id) => this.get(id, options)));
     }
-    const paths = ids.map((id) => this.#path(id));
+    const paths = ids.map((id) => this.names.path(id));
     // Two equal ids are one item: the batch loader sees each id once.
     const first = new Map(paths.map((path, index) => [path, index] as const));
     const unique = [...first.values()];
@@ -230,9 +223,8 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       context: BatchContext<number>,
     ): Promise<readonly unknown[] | ReadonlyMap<number, unknown>> => this.#loadBatch(missing, ids, loadMany, context);
     const spec = this.#loadSpec(options, undefined, undefined);
-    const values = await engine.loadMany(unique, [...first.keys()], loader, spec, options, (index) =>
-      this.#tagsOf(ids[index] as Id),
-    );
+    const tagsOf = (index: number): LoadSpec["tagsOf"] => this.names.tagsOf(ids[index] as Id);
+    const values = await engine.loadMany({ items: unique, paths: [...first.keys()], loader, spec, options, tagsOf });
     const valueAt = new Map(unique.map((index, at) => [index, values[at]]));
     return paths.map((path) => valueAt.get(first.get(path) as number) as T);
   }
@@ -242,12 +234,12 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     engine.checkOpen();
     if (this.#base.policy.strict) {
       // What is confirmed by nobody is no answer to a strict reader.
-      engine.recorder.miss(this.#shape.counters, this.#path(id), "suspect");
+      engine.recorder.miss(this.#shape.counters, this.names.path(id), "suspect");
       return undefined;
     }
     let held = this.#fresh(id);
     if (held === undefined) {
-      const path = this.#path(id);
+      const path = this.names.path(id);
       const look = engine.local.look(path);
       held = look.state === "fresh" || look.state === "early" ? look.held : undefined;
       if (held === undefined) {
@@ -261,14 +253,15 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   async has(id: Id): Promise<boolean> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return (await engine.get(this.#path(id), this.#base, false)) !== undefined;
+    return (await engine.get(this.names.path(id), this.#base, false)) !== undefined;
   }
 
   async set(id: Id, value: T, options: SetOptions = NO_OPTIONS): Promise<void> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    await engine.writes.set([[this.#path(id), this.#shape.kept(value)]], this.#writeSpec(id, options));
-    await this.#invalidateNeighbours(id);
+    const entry = [this.names.path(id), this.#shape.kept(value)] as const;
+    const spec = this.#writeSpec(id, options);
+    await this.#outdating(id, () => engine.writes.set([entry], spec));
   }
 
   refresh(id: Id, options: LoadOptions = NO_OPTIONS): Promise<T> {
@@ -284,9 +277,9 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     engine.checkOpen();
     if (typeof write !== "function") throw optionError("write", "a function", write);
     const committed = async (): Promise<T> => this.#shape.kept(await write());
-    const value = (await engine.writes.through(this.#path(id), committed, this.#writeSpec(id, options))) as T;
-    await this.#invalidateNeighbours(id);
-    return value;
+    const path = this.names.path(id);
+    const spec = this.#writeSpec(id, options);
+    return (await this.#outdating(id, () => engine.writes.through(path, committed, spec))) as T;
   }
 
   invalidate(id: Id, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
@@ -296,50 +289,39 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   async invalidateMany(ids: readonly Id[], options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate(this.marksOf(ids), isSoft(options));
+    // Of all of them first: an id that is none invalidates nothing.
+    const parts = Array.from(inParts(ids), (part) => this.names.marksOf(part));
+    return engine.invalidations.invalidateParts(parts, isSoft(options));
   }
 
-  /** @internal What invalidating these names. */
-  marksOf(ids: readonly Id[]): Mark[] {
-    return ids.flatMap((id) => [
-      { kind: "key", key: this.#path(id) } as const,
-      ...this.#neighbourMarks(id),
-      ...this.#childrenMarks(id),
-    ]);
-  }
-
-  /** @internal */
-  tagMarks(tags: readonly KeyInput[]): Mark[] {
-    return tags.map((tag): Mark => ({ kind: "tag", tag: this.#tag(tag) }));
-  }
-
-  async invalidateTag(tag: KeyInput, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
+  async invalidateTag(tag: TagInput, options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate([{ kind: "tag", tag: this.#tag(tag) }], isSoft(options));
+    return engine.invalidations.invalidate(this.names.tagMarks([tag]), isSoft(options));
   }
 
   async invalidateAll(options: InvalidateOptions = NO_OPTIONS): Promise<InvalidationResult> {
     const { engine } = this.#shape.home;
     engine.checkOpen();
-    return engine.invalidations.invalidate([this.allMark()], isSoft(options));
+    return engine.invalidations.invalidate(this.allMarks(), isSoft(options));
   }
 
   /** @internal */
-  allMark(): Mark {
-    const { namespace } = this.#shape.home;
-    return this.#scope === undefined
-      ? { kind: "tag", tag: inNamespace(namespace, entityTag(this.name)) }
-      : { kind: "prefix", prefix: inNamespace(namespace, entityPrefix(this.#scope, this.name)) };
+  allMarks(): readonly Mark[] {
+    return this.names.allMarks();
+  }
+
+  tag(...id: readonly [] | readonly [id: Id]): DependencyTag {
+    return this.names.dependencyTag(...id);
   }
 
   async explain(id: Id): Promise<Explanation> {
     this.#shape.home.engine.checkOpen();
-    return explain(this.#shape.home.engine, this.#path(id), this.#base);
+    return explain(this.#shape.home.engine, this.names.path(id), this.#base);
   }
 
   key(id: Id): string {
-    return this.#path(id);
+    return this.names.path(id);
   }
 
   /** The answer of memory, when there is nothing to say about it. */
@@ -348,7 +330,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     const held = this.#fresh(id);
     if (held === undefined) return undefined;
     const { monitor } = this.#shape.home.engine;
-    if (monitor !== undefined) monitor.read(() => ({ path: this.#path(id), held, load: () => this.#aside(id) }));
+    if (monitor !== undefined) monitor.read(() => ({ path: this.names.path(id), held, load: () => this.#aside(id) }));
     return Promise.resolve(this.#give(id, held));
   }
 
@@ -358,18 +340,18 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     const family = this.#family;
     if (family === undefined) return undefined;
     const end = writeId(id, family.units, family.from, family.to);
-    return end === NOT_WRITTEN ? local.fresh(this.#path(id)) : local.freshIn(family, end);
+    return end === NOT_WRITTEN ? local.fresh(this.names.path(id)) : local.freshIn(family, end);
   }
 
   #give(id: Id, held: Held): T {
     const { recorder, local } = this.#shape.home.engine;
-    recorder.hit(held.counters, recorder.hearsHits ? this.#path(id) : "", "memory", false);
+    recorder.hit(held.counters, recorder.hearsHits ? this.names.path(id) : "", "memory", false);
     return local.give(held.value, held.mutable) as T;
   }
 
   #load(id: Id, loader: (context: LoaderContext & EntityContext) => T | Promise<T>, options: LoadOptions): Promise<T> {
     const { engine } = this.#shape.home;
-    const path = this.#path(id);
+    const path = this.names.path(id);
     const load = (context: LoadContext): unknown => this.#shape.keptOf(loader(this.#inScope(context)));
     const spec = this.#loadSpec(options, id, load);
     if (options.forceFresh !== true) return engine.loads.get(path, spec, options) as Promise<T>;
@@ -410,7 +392,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       ...this.#base,
       policy: this.#shape.resolve(options),
       tags: this.#tags(options),
-      tagsOf: id === undefined ? undefined : this.#tagsOf(id),
+      tagsOf: id === undefined ? undefined : this.names.tagsOf(id),
       etag: options.etag,
       load: load ?? this.#base.load,
     };
@@ -422,7 +404,7 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
       ...this.#base,
       policy: this.#shape.resolve(options),
       tags: this.#tags(options),
-      tagsOf: this.#tagsOf(id),
+      tagsOf: this.names.tagsOf(id),
       etag: options.etag,
     };
   }
@@ -430,57 +412,27 @@ class BoundEntity<Id extends KeyInput, T> implements Entity<Id, T> {
   #tags(options: SetOptions): readonly string[] {
     return options.tags === undefined
       ? this.#base.tags
-      : [...this.#base.tags, ...options.tags.map((tag) => this.#tag(tag))];
+      : [...this.#base.tags, ...options.tags.flatMap((tag) => this.names.tag(tag))];
   }
 
-  /** Tags that come from the value: those declared, and one for each parent it belongs to. */
-  #tagsOf(id: Id): (value: unknown) => readonly string[] {
-    const { definition, home } = this.#shape;
-    return (value) => {
-      // Nothing belongs to nobody: a value that is not there has no parents and no tags.
-      if (value === undefined || value === null) return [];
-      const own = (definition.tags?.(value as T, id) ?? []).map((tag) => this.#tag(tag));
-      const parents = Object.entries(definition.belongsTo ?? {}).flatMap(([parent, idOf]) => {
-        const parentId = idOf(value as T);
-        if (parentId === undefined || parentId === null) return [];
-        const scope = home.registry.get(parent)?.scoped === false ? undefined : this.#scope;
-        return [inNamespace(home.namespace, parentTag(scope, parent, parentId))];
-      });
-      return [...own, ...parents];
-    };
-  }
-
-  #neighbourMarks(id: Id): Mark[] {
-    const { namespace } = this.#shape.home;
-    return this.#neighbours.map((encode): Mark => ({ kind: "key", key: inNamespace(namespace, encode(id)) }));
-  }
-
-  async #invalidateNeighbours(id: Id): Promise<void> {
-    const marks = this.#neighbourMarks(id);
-    if (marks.length > 0) await this.#shape.home.engine.invalidations.invalidateSoon(marks, false);
-  }
-
-  #childrenMarks(id: Id): Mark[] {
-    const { registry, namespace } = this.#shape.home;
-    if (registry.get(this.name)?.parent !== true) return [];
-    return [{ kind: "tag", tag: inNamespace(namespace, parentTag(this.#scope, this.name, id)) }];
-  }
-
-  #path(id: KeyInput): string {
-    return inNamespace(this.#shape.home.namespace, this.#encode(id));
-  }
-
-  #tag(tag: KeyInput): string {
-    return inNamespace(this.#shape.home.namespace, encodeTag(tag, this.#scope));
+  /** Runs a write of the thing; what it outdates besides goes whatever came of it. */
+  async #outdating<R>(id: Id, write: () => Promise<R>): Promise<R> {
+    const { invalidations } = this.#shape.home.engine;
+    const marks = this.names.marksBeside(id);
+    try {
+      return await write();
+    } finally {
+      await invalidations.invalidateSoon(marks, false);
+    }
   }
 
   #aside(id: Id): Promise<unknown> {
-    return loadAside(this.#shape, id, { key: this.#path(id), scope: this.#scope });
+    return loadAside(this.#shape, id, { key: this.names.path(id), scope: this.#scope });
   }
 
   /** @internal Has changed things looked at again. */
   watch(monitor: StalenessMonitor, ids: readonly Id[]): void {
-    for (const id of ids) monitor.published(this.#path(id), () => this.explain(id));
+    for (const id of ids) monitor.published(this.names.path(id), () => this.explain(id));
   }
 
   /** @internal */

@@ -18,6 +18,7 @@ export type {
   Invalidates,
   InvalidatesDecorator,
 } from "./decorators.js";
+export type { DependencyTag, TagInput } from "./dependency-tag.js";
 export type { Duration } from "./duration.js";
 export type { CacheErrorCode } from "./errors.js";
 export type { CacheEvent, CacheEventType, MissReason, RefusalReason, TierName } from "./events.js";

@@ -66,7 +66,7 @@ const FIELDS = [
 export const POLICY_FIELDS: readonly string[] = FIELDS;
 
 const SET_FIELDS: readonly string[] = [...FIELDS, "tags", "etag"];
-const LOAD_FIELDS: readonly string[] = [...SET_FIELDS, "signal", "waitTimeout", "forceFresh"];
+const LOAD_FIELDS: readonly string[] = [...SET_FIELDS, "signal", "waitTimeout", "forceFresh", "countMiss"];
 
 /** Whether the options say anything about the policy: most calls do not, and keep the resolved one. */
 export function saysPolicy(options: EntryPolicy): boolean {

@@ -204,6 +204,19 @@ describe("the recorder", () => {
     expect(recorder.hears("hit")).toBe(true);
   });
 
+  it("an async listener that rejects is told of as one that throws, and leaves nothing unhandled", async () => {
+    const recorder = new Recorder();
+    const types: string[] = [];
+    // oxlint-disable-next-line typescript/no-misused-promises -- as it is written where no such rule is
+    recorder.on("*", async ({ type }) => {
+      types.push(type);
+      await Promise.reject(new Error("listener"));
+    });
+    recorder.miss(recorder.counters(""), "k", "cold");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(types).toEqual(["miss", "background-failed"]);
+  });
+
   it("a listener of everything that always throws is told once of its own failure, and no more", () => {
     const recorder = new Recorder();
     const types: string[] = [];

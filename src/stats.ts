@@ -330,12 +330,17 @@ export class Recorder {
 
   #tell(listeners: Set<(event: CacheEvent) => void> | undefined, event: CacheEvent): void {
     if (listeners === undefined) return;
+    // Told once and not about its own telling, or a listener of everything that throws would recurse.
+    const failed = (error: unknown): void => {
+      if (event.type !== "background-failed") this.emit({ type: "background-failed", what: "listener", error });
+    };
     for (const listener of [...listeners]) {
       try {
-        listener(event);
+        const told: unknown = listener(event);
+        // Of an async one, which nobody waits for.
+        if (told instanceof Promise) told.catch(failed);
       } catch (error) {
-        // Told once and not about its own telling, or a listener of everything that throws would recurse.
-        if (event.type !== "background-failed") this.emit({ type: "background-failed", what: "listener", error });
+        failed(error);
       }
     }
   }

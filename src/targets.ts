@@ -1,7 +1,9 @@
 import type { InvalidationTarget } from "./api.js";
+import { wholeEntityMarks } from "./entity-names.js";
+import { tagPaths, type TagInput } from "./dependency-tag.js";
 import { CacheError } from "./errors.js";
 import type { Mark } from "./invalidation/record.js";
-import { encodeKey, encodePrefix, encodeTag, entityPrefix, entityTag, inNamespace } from "./keys.js";
+import { encodeKey, encodePrefix, inNamespace, type ScopeInput } from "./keys.js";
 import { encodePattern } from "./patterns.js";
 import { display } from "./policy.js";
 
@@ -13,15 +15,17 @@ export const MAX_TARGET_KEYS = 10_000;
 /**
  * The marks of an invalidation, on canonical paths inside a namespace ("" for none).
  *
+ * @param cache whose entities' tags are meant; `undefined` where only the form is checked.
  * @throws CacheError `ERR_CACHE_KEY` for anything that is not exactly one of the forms.
  */
 export function marksOfTargets(
   target: InvalidationTarget | readonly InvalidationTarget[],
   namespace: string,
   maxKeyLength: number,
+  cache: object | undefined,
 ): Mark[] {
   const targets: readonly unknown[] = Array.isArray(target) ? target : [target];
-  const marks = targets.flatMap((one) => marksOf(one as InvalidationTarget, namespace, maxKeyLength));
+  const marks = targets.flatMap((one) => marksOf(one as InvalidationTarget, namespace, maxKeyLength, cache));
   if (marks.length > MAX_TARGET_KEYS) {
     throw new CacheError(
       "ERR_CACHE_KEY",
@@ -52,7 +56,12 @@ function isOneForm(target: object): boolean {
   });
 }
 
-function marksOf(target: InvalidationTarget, namespace: string, limit: number): Mark[] {
+function marksOf(
+  target: InvalidationTarget,
+  namespace: string,
+  limit: number,
+  cache: object | undefined,
+): readonly Mark[] {
   if (typeof target !== "object" || target === null || !isOneForm(target)) throw invalid(target);
   for (const list of ["keys", "tags"] as const) {
     const given: unknown = (target as Readonly<Record<string, unknown>>)[list];
@@ -62,15 +71,18 @@ function marksOf(target: InvalidationTarget, namespace: string, limit: number): 
     kind: "key",
     key: inNamespace(namespace, encodeKey(input, limit)),
   });
+  const tagPath = (tag: TagInput, scope: ScopeInput | undefined): string =>
+    // Of an entity's tag what hangs on it: its other tags are the whole entity's.
+    tagPaths(tag, cache, namespace, scope)[0] as string;
   if ("key" in target) return [key(target.key)];
   if ("keys" in target)
     return [...new Set(target.keys.map((one) => inNamespace(namespace, encodeKey(one, limit))))].map((one) => ({
       kind: "key",
       key: one,
     }));
-  if ("tag" in target) return [{ kind: "tag", tag: inNamespace(namespace, encodeTag(target.tag, target.scope)) }];
+  if ("tag" in target) return [{ kind: "tag", tag: tagPath(target.tag, target.scope) }];
   if ("tags" in target) {
-    const tags = [...new Set(target.tags.map((tag) => inNamespace(namespace, encodeTag(tag, target.scope))))].sort();
+    const tags = [...new Set(target.tags.map((tag) => tagPath(tag, target.scope)))].sort();
     if (target.match !== undefined && target.match !== "any" && target.match !== "all") throw invalid(target.match);
     // No tags at all: "any of none" is nothing, and "all of none" would be everything.
     if (tags.length === 0) return [];
@@ -79,10 +91,7 @@ function marksOf(target: InvalidationTarget, namespace: string, limit: number): 
   }
   if ("prefix" in target) return [{ kind: "prefix", prefix: inNamespace(namespace, encodePrefix(target.prefix)) }];
   if ("pattern" in target) return [{ kind: "pattern", pattern: inNamespace(namespace, encodePattern(target.pattern)) }];
-  if ("entity" in target) {
-    if (target.scope === undefined) return [{ kind: "tag", tag: inNamespace(namespace, entityTag(target.entity)) }];
-    return [{ kind: "prefix", prefix: inNamespace(namespace, entityPrefix(target.scope, target.entity)) }];
-  }
+  if ("entity" in target) return wholeEntityMarks(namespace, target.entity, target.scope);
   // Only the word itself: a variable that came out false or undefined must not empty the cache.
   if ("all" in target && (target.all as unknown) === true)
     return namespace === "" ? [{ kind: "all" }] : [{ kind: "prefix", prefix: namespace }];

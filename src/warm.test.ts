@@ -74,12 +74,20 @@ describe("warm", () => {
     expect(report.errors[0]).toBe(down);
   });
 
-  it("tells its progress after each task, to a listener that may throw", async () => {
+  it.each([
+    [
+      "throw",
+      (): never => {
+        throw down;
+      },
+    ],
+    ["reject", () => Promise.reject(down)],
+  ])("tells its progress after each task, to a listener that may %s", async (_how, fail) => {
     const { cache, clock } = start();
     const told: string[] = [];
-    const onProgress = (done: number, failed: number): void => {
+    const onProgress = (done: number, failed: number): Promise<void> => {
       told.push(`${done}/${failed}`);
-      throw down;
+      return fail();
     };
     const warming = cache.warm([async () => 1, () => Promise.reject(new Error("task")), async () => 1], {
       concurrency: 1,

@@ -44,7 +44,7 @@ export async function warm(
     }
     pace.ended(clock.now() - began);
     try {
-      options.onProgress?.(done, failed);
+      await options.onProgress?.(done, failed);
     } catch (error) {
       // Kept with the tasks' errors: thrown here it would be nobody's rejection.
       if (errors.length < MAX_ERRORS) errors.push(error);

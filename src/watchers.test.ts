@@ -66,6 +66,22 @@ describe("watch", () => {
     await expect(cache.getOrLoad("bad", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
   });
 
+  it("reports an async watcher that rejects by itself, and not the failure of the operation it waits for", async () => {
+    const { cache, clock } = start();
+    const failures: unknown[] = [];
+    cache.on("background-failed", ({ error }) => failures.push(error));
+    const own = new Error("watcher");
+    // oxlint-disable-next-line typescript/no-misused-promises -- as it is written where no such rule is
+    cache.watch(async (operation, run) => {
+      await run();
+      if (operation.kind === "load") throw own;
+    });
+    expect(await cache.getOrLoad("k", () => 5)).toBe(5);
+    await expect(cache.getOrLoad("bad", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
+    await clock.advance(0);
+    expect(failures).toEqual([own]);
+  });
+
   it("refuses what is no function", () => {
     const { cache } = start();
     expect(() => cache.watch(5 as never)).toThrow("`watcher`");

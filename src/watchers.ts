@@ -31,7 +31,8 @@ export interface Operation {
 
 /**
  * Runs an operation, to know when it begins and ends or to put something around it: a span, a context. `run` may be called
- * once, and at once; what its caller gets does not pass through the watcher. One that throws is reported as `background-failed`.
+ * once, and at once; what its caller gets does not pass through the watcher. One that throws, or is async and
+ * rejects with an error of its own, is reported as `background-failed`.
  */
 export type Watcher = (operation: Operation, run: () => Promise<unknown>) => void;
 
@@ -77,11 +78,18 @@ export class Watchers {
     let running: Promise<T> | undefined;
     const run = (): Promise<T> => (running ??= this.#around(all, at + 1, operation, work));
     try {
-      watcher(operation, run);
+      const watched: unknown = watcher(operation, run);
+      // Of an async one, which nobody waits for.
+      if (watched instanceof Promise) watched.catch((error: unknown) => this.#unlessOf(run(), error));
     } catch (error) {
       this.#failed(error);
     }
     return run();
+  }
+
+  /** Reports a watcher's error; that the operation failed is told to its caller alone. */
+  async #unlessOf(operation: Promise<unknown>, error: unknown): Promise<void> {
+    if ((await operation.catch((own: unknown) => own)) !== error) this.#failed(error);
   }
 }
 

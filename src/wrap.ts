@@ -1,5 +1,6 @@
 import type { Cache, InvalidationResult, Wrapped, WrapOptions } from "./api.js";
 import { CacheError } from "./errors.js";
+import type { TagInput } from "./dependency-tag.js";
 import { encodeKey, Key, type KeyInput, type Segment } from "./keys.js";
 import { display, optionError } from "./policy.js";
 
@@ -23,7 +24,7 @@ export function wrap<A extends readonly unknown[], T>(
   };
   const loader =
     (args: A) =>
-    async (context: { tags(...tags: readonly KeyInput[]): void }): Promise<T> => {
+    async (context: { tags(...tags: readonly TagInput[]): void }): Promise<T> => {
       const value = await fn(...args);
       if (tagsOf !== undefined) context.tags(...tagsOf(value, ...args));
       return value;

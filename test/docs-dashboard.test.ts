@@ -20,7 +20,7 @@ describe("docs/dashboard.md", () => {
     const { hosts: _hosts, madeToken: _made, clock: _clock, ...resolved } = resolveAdmin({});
     for (const option of [...Object.keys(resolved), "hosts"]) expect(docs).toContain(`| \`${option}\` |`);
     expect(docs).toContain(
-      `| \`environment\` | the badge; \`production\` is read-only with values hidden | \`"${resolved.environment}"\` |`,
+      `| \`environment\` | the badge; what begins with \`prod\` is read-only with values hidden | \`"${resolved.environment}"\` |`,
     );
     expect([resolved.readOnly, resolved.values, resolved.path, resolved.processes]).toEqual([true, false, "", true]);
   });

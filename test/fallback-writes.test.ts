@@ -128,3 +128,34 @@ it("what is set right after the server began anew is kept there", async () => {
   ]);
   expect(await b.getMany(["k", "l"])).toEqual(["v", "w"]);
 });
+
+describe("what is more than one step should take", () => {
+  const ids = Array.from({ length: 2_500 }, (_, id) => id);
+
+  it("is several, none larger than a server takes", async () => {
+    const { caches, close } = await processes(1);
+    const [cache] = caches as [Cache];
+    const users = cache.entity<number, string>({ name: "user", version: 2, dependents: true });
+    const sizes: number[] = [];
+    cache.on("invalidated", ({ names }) => sizes.push(names.length));
+    await users.invalidateMany(ids);
+    expect(sizes).toEqual([4_001, 4_001, 2_001]);
+    await close();
+  });
+
+  it.each<[string, (cache: Cache) => Promise<unknown>]>([
+    ["deleteMany", (cache) => cache.deleteMany(ids)],
+    ["setMany", (cache) => cache.setMany(ids.map((id) => [id, "new"]))],
+    ["invalidateMany", (cache) => cache.entity<number, string>({ name: "user" }).invalidateMany(ids)],
+  ])("%s: is kept to be sent again as a whole, whichever part is not acknowledged", async (_name, invalidate) => {
+    const { caches, connections, clock, close } = await processes(1);
+    const [cache] = caches as [Cache];
+    connections[0]?.fail();
+    await expect(invalidate(cache)).rejects.toMatchObject({ code: "ERR_CACHE_TIER" });
+    expect(cache.stats().shared?.unsent).toBe(3);
+    connections[0]?.heal();
+    await clock.advance(10_000);
+    expect(cache.stats().shared?.unsent).toBe(0);
+    await close();
+  });
+});

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Cache } from "../src/index.js";
 import { encodeEnvelope, newStamp } from "../src/entries/envelope.js";
 import type { SharedStep, SharedMemory } from "../src/testing/index.js";
+import { cachesOn } from "./support/caches-on.js";
 import { processes, type Processes } from "./support/processes.js";
 
 let running: Processes | undefined;
@@ -210,6 +211,23 @@ describe("what callers do to a value", () => {
       expect(await cache.get("k")).toEqual(whole);
       expect(cache.peek("k")).toEqual(whole);
     }
+  });
+
+  it("they are about to have stored changes nothing either, also where something is awaited first", async () => {
+    const { clock, server } = await start(0);
+    // Which has not met the log yet.
+    const [cache] = cachesOn([{ factory: server.factory() }], clock, {}) as [Cache];
+    const rows = cache.entity<string, { v: number; text: string }>({ name: "row", rowVersion: ({ v }) => v });
+    const given = [
+      { v: 1, text: "given" },
+      { v: 1, text: "given" },
+    ] as const;
+    const stored = [cache.set("k", given[0]), rows.set("r", given[1])];
+    for (const value of given) Object.assign(value, { text: "changed" });
+    await Promise.all(stored);
+    expect(await cache.get("k")).toEqual({ v: 1, text: "given" });
+    expect(await rows.find("r")).toEqual({ v: 1, text: "given" });
+    await cache.close();
   });
 });
 

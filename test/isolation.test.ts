@@ -430,6 +430,21 @@ describe("a scoped entity", () => {
     for (const [n, scope] of scopes.entries()) expect(await contacts.in(scope).find("id")).toBe(String(n));
   });
 
+  it("stays in the scope it was asked in, whatever its caller makes of the list afterwards", async () => {
+    const { a } = await start(1);
+    const owners = a.entity<string, string>({
+      name: "owner",
+      scope: "tenant",
+      load: (_id, { scope }) => String(scope),
+    });
+    const scope = ["acme", 1];
+    const acme = owners.in(scope);
+    scope[1] = 2;
+    expect(await acme.get("mine")).toBe("acme,1");
+    expect(await owners.in(["acme", 1]).get("theirs")).toBe("acme,1");
+    expect(await owners.in(scope).get("mine")).toBe("acme,2");
+  });
+
   it("with everything of it invalidated, loses it in every scope, and no other entity does", async () => {
     const { a, b, settle } = await start(2);
     const [mine, theirs] = [contactsOf(a), contactsOf(b)];

@@ -40,3 +40,16 @@ void wrapped("1");
 // @ts-expect-error no such form
 void cache.invalidate({ everything: true });
 void cache.invalidate([{ key: "a" }, { tags: ["x", "y"], match: "all" }]);
+
+const settingTag = settings.tag("a");
+void cache.set("page", "html", { tags: [settingTag, settings.tag(), "page"] });
+void cache.getOrLoad("page", ({ tags }) => tags(contacts.in("acme").tag(7)));
+void cache.invalidate({ tags: [settingTag, "page"] });
+// @ts-expect-error a tag is no key
+void cache.get(settingTag);
+// @ts-expect-error the id's type is the entity's
+void settings.tag(1);
+// @ts-expect-error an id that may be undefined would be the tag of all
+void settings.tag(undefined);
+// @ts-expect-error a scoped entity's things are of a scope
+void contacts.tag(1);

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -12,9 +11,13 @@ const root = join(here, "..", "..");
 
 const packageOf = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 
-/** The application in a folder of its own, with this package compiled into its node_modules as an installation would put it there. */
+/**
+ * The application in a folder of its own, with this package compiled into its node_modules as an installation would put it there. It
+ * lies in this repository: Turbopack reads nothing outside the folder with the lock file, and so finds the rest here.
+ */
 export async function makeAppFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "tiercache-next-"));
+  await mkdir(join(root, ".tmp"), { recursive: true });
+  const folder = await mkdtemp(join(root, ".tmp", "next-"));
   for (const name of ["app", "cache.mjs", "cache-handler.mjs", "use-cache-handler.mjs", "next.config.mjs"]) {
     await cp(join(here, name), join(folder, name), { recursive: true });
   }
@@ -22,11 +25,12 @@ export async function makeAppFolder(): Promise<string> {
   const modules = join(folder, "node_modules");
   const own = join(modules, "tiercache");
   await mkdir(own, { recursive: true });
-  for (const name of ["next", "react", "react-dom", "structured-headers"]) {
-    const path = name === "structured-headers" ? join(root, "node_modules", name) : packageOf(name);
-    await symlink(path, join(modules, name), "dir");
-  }
-  const exports = { ".": "./index.js", "./http": "./http/index.js", "./next": "./adapters/next.js" };
+  const exports = {
+    ".": "./index.js",
+    "./http": "./http/index.js",
+    "./redis": "./redis/index.js",
+    "./next": "./adapters/next.js",
+  };
   await writeFile(join(own, "package.json"), JSON.stringify({ name: "tiercache", type: "module", exports }));
   const tsc = join(packageOf("typescript"), "bin", "tsc");
   const options = ["-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", own];

@@ -1,21 +1,28 @@
+import { createClient } from "redis";
 import { createCache, memory } from "tiercache";
-import { cachedResponses, forwardInvalidations } from "tiercache/http";
+import { redis } from "tiercache/redis";
 
 const shared = Symbol.for("tiercache.example");
 
 /** Next.js bundles this file several times, and loads the handlers beside the bundles: the cache of a process is one all the same. */
-const world = (globalThis[shared] ??= setUp());
+const world = await (globalThis[shared] ??= setUp());
 
-function setUp() {
-  const cache = createCache({ tiers: [memory()] });
-  const names = new Map();
+async function setUp() {
+  const client = createClient({ url: process.env["REDIS_URL"] });
+  client.on("error", () => {}); // a lost Redis is an event of the cache, not a crash
+  await client.connect();
+  const cache = createCache({ name: "example", tiers: [memory(), redis(client)] });
+  const source = { url: process.env["SOURCE_URL"] };
   const contacts = cache.entity({
     name: "contact",
-    load: (id) => ({ id, name: names.get(id) ?? `Contact ${Number(id)}` }),
+    // Pages hang on contacts: what invalidates one invalidates what was rendered from it.
+    dependents: true,
+    load: async (id) => ({
+      id,
+      name: await (await fetch(`${source.url}contacts/${Number(id)}`, { cache: "no-store" })).text(),
+    }),
   });
-  // An entity's invalidation reaches what carries its surrogate key.
-  const forwarding = forwardInvalidations(cache, [cachedResponses(cache)], { by: "writer" });
-  return { cache, names, contacts, forwarding, source: { url: process.env["NEWS_URL"] ?? "http://127.0.0.1:1/" } };
+  return { cache, contacts, source };
 }
 
-export const { cache, names, contacts, forwarding, source } = world;
+export const { cache, contacts, source } = world;

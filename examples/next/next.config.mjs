@@ -9,7 +9,7 @@ const config = {
   // What Next.js keeps beside the handler is of one process, and hears of no other's invalidations.
   cacheMaxMemorySize: 0,
   experimental: { useCache: true },
-  serverExternalPackages: ["tiercache"],
+  serverExternalPackages: ["tiercache", "redis"],
 };
 
 // oxlint-disable-next-line import/no-default-export -- Next.js takes its configuration by its default export

@@ -199,6 +199,22 @@ describe("a response cache for GraphQL Yoga", () => {
     expect(runs).toHaveLength(3);
   });
 
+  it("has answers hang on the records of an entity, so that they go with them", async () => {
+    const cache = createCache();
+    const contacts = cache.entity<string, object>({ name: "contact", dependents: true });
+    const tagsOf: EnvelopCacheOptions<Context>["tagsOf"] = (type, id) =>
+      type === "Contact" ? [contacts.tag(id)] : [[type, id]];
+    const { ask, runs } = world({ shared: true, tagsOf }, cache);
+    await ask(NAME, { id: "7" });
+    await ask(NAME, { id: "8" });
+    await contacts.invalidate("7");
+    await ask(NAME, { id: "7" });
+    await ask(NAME, { id: "8" });
+    expect(runs).toEqual(["contact 7", "contact 8", "contact 7"]);
+    await ask('mutation { rename(id: "7", name: "Ada") { name } }');
+    expect(await ask(NAME, { id: "7" })).toEqual({ data: { contact: { name: "Ada" } } });
+  });
+
   it("stores no errors, and asks again", async () => {
     const { ask, runs } = world({ shared: true });
     expect((await ask("{ broken now }")).errors).toHaveLength(1);

@@ -1,7 +1,8 @@
 import type { Cache, LoaderContext } from "../api.js";
 import { toMilliseconds, type Duration } from "../duration.js";
 import { CacheError } from "../errors.js";
-import type { KeyInput, ParamValue, ScopeInput, Segment } from "../keys.js";
+import type { TagInput } from "../dependency-tag.js";
+import type { ParamValue, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import { knownOptions, optionError, POLICY_FIELDS } from "../policy.js";
 import {
@@ -23,7 +24,7 @@ export interface EnvelopCacheOptions<C> extends EntryPolicy {
   /** Life of an answer with an object of a type, or a field: `{ Stock: "1s", "Query.now": 0 }`. Of several, `ttl` among them, the least; 0 is not stored. @default {} */
   ttls?: Readonly<Record<string, Duration>> | undefined;
   /** Tags of an object, in an answer and in what a mutation invalidates. @default ["<type>", "<id>"] */
-  tagsOf?: ((type: string, id: string) => readonly KeyInput[]) | undefined;
+  tagsOf?: ((type: string, id: string) => readonly TagInput[]) | undefined;
   /** Objects that a mutation returns are invalidated. @default true */
   invalidateByMutation?: boolean | undefined;
   /** First segment of the keys. @default "graphql" */
@@ -103,7 +104,7 @@ interface Settings<C> {
   readonly policy: EntryPolicy;
   /** Milliseconds, by type and by field. */
   readonly limits: ReadonlyMap<string, number>;
-  readonly tagsOf: (type: string, id: string) => readonly KeyInput[];
+  readonly tagsOf: (type: string, id: string) => readonly TagInput[];
   readonly invalidates: boolean;
   readonly name: string;
 }

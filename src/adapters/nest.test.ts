@@ -7,6 +7,7 @@ import {
   Module,
   Post,
   Req,
+  Res,
   StreamableFile,
   UseInterceptors,
   type INestApplication,
@@ -37,6 +38,12 @@ function controllerOf(
   Req()(Answers.prototype, "answer", 0);
   Controller()(Answers);
   return Answers;
+}
+
+/** What `@Res()` gives a handler, of Express. */
+interface OwnResponse {
+  json(body: unknown): void;
+  status(code: number): void;
 }
 
 const apps: INestApplication[] = [];
@@ -166,6 +173,44 @@ describe("CacheResponse", () => {
       await ask("/x", {}, verb);
       expect(runs).toBeGreaterThanOrEqual(2);
     }
+  });
+
+  it("leaves answers that the handler writes itself, or gives a status, to the handler", async () => {
+    const calls: string[] = [];
+    const note = (path: string): { n: number } => ({ n: calls.push(path) });
+    class Answers {
+      now(response: OwnResponse): unknown {
+        response.json(note("now"));
+        return { n: 0 };
+      }
+      later(response: OwnResponse): void {
+        setImmediate(() => response.json(note("later")));
+      }
+      status(response: OwnResponse): unknown {
+        response.status(202);
+        return note("status");
+      }
+    }
+    for (const name of ["now", "later", "status"]) {
+      const descriptor = Object.getOwnPropertyDescriptor(Answers.prototype, name) as PropertyDescriptor;
+      for (const decorate of [Get(name), CacheResponse()]) decorate(Answers.prototype, name, descriptor);
+      Res({ passthrough: name === "status" })(Answers.prototype, name, 0);
+    }
+    Controller()(Answers);
+    const cache = createCache({ tiers: [memory()] });
+    const { url } = await start([TiercacheModule.forRoot({ cache })], [Answers]);
+    for (const n of [1, 2]) {
+      for (const [name, status] of [
+        ["now", 200],
+        ["later", 200],
+        ["status", 202],
+      ] as const) {
+        const answer = await fetch(`${url}/${name}`, { signal: AbortSignal.timeout(10_000) });
+        expect([answer.status, await answer.json()]).toEqual([status, { n: calls.length }]);
+        expect(calls.filter((one) => one === name)).toHaveLength(n);
+      }
+    }
+    await cache.close();
   });
 
   it("gives nobody else what can be read once, though they asked together", async () => {

@@ -1,7 +1,8 @@
 import type { CallHandler, DynamicModule, ExecutionContext, FactoryProvider, NestInterceptor } from "@nestjs/common";
 import type { Cache, LoaderContext } from "../api.js";
 import { createCache } from "../cache.js";
-import type { KeyInput, ScopeInput } from "../keys.js";
+import type { TagInput } from "../dependency-tag.js";
+import type { ScopeInput } from "../keys.js";
 import type { CacheOptions, EntryPolicy } from "../options.js";
 import { knownOptions, optionError, POLICY_FIELDS } from "../policy.js";
 import { scopeSegments, type ScopeOf } from "./scope.js";
@@ -33,7 +34,7 @@ export interface NestRequest {
 /** How a handler's result is kept. Anything of a policy (`ttl`, `staleWhileRevalidate` …) may be said as well. */
 export interface CacheResponseOptions extends EntryPolicy {
   /** Tags of the entry. */
-  tags?: readonly KeyInput[] | ((value: unknown, request: NestRequest) => readonly KeyInput[]) | undefined;
+  tags?: readonly TagInput[] | ((value: unknown, request: NestRequest) => readonly TagInput[]) | undefined;
   /** Request headers that the result depends on: their values are in the key. */
   vary?: readonly string[] | undefined;
   /**
@@ -91,7 +92,8 @@ function closerOf(cache: Cache, options: TiercacheModuleOptions): { onApplicatio
  * credentials (`Authorization`, `Cookie`, or a user that a guard has set) is not cached without a `scope`.
  *
  * What is stored is the value, before Nest.js writes it: headers that the handler sets itself come with the first answer only. Files,
- * streams, instances of classes, answers that set a cookie and those that are no success are not stored.
+ * streams, instances of classes, answers that set a cookie, those that are no success or have a status that the handler has set, and
+ * those that it writes itself (`@Res()`; it returns nothing then) are not stored.
  *
  * @throws CacheError `ERR_CACHE_OPTION`, naming the option, its rule and the value.
  */
@@ -113,8 +115,11 @@ interface Answer {
   readonly own: boolean;
 }
 
+/** Express' or Fastify's. */
 interface NestResponse {
   readonly statusCode: number;
+  readonly headersSent?: boolean | undefined;
+  readonly sent?: boolean | undefined;
   getHeader?: ((name: string) => unknown) | undefined;
 }
 
@@ -152,8 +157,10 @@ export class CacheResponseInterceptor implements NestInterceptor {
     let mine = false;
     const load = async (context: LoaderContext): Promise<Answer> => {
       mine = true;
+      // Nest.js has set it for every answer of this handler, before it asks the interceptor.
+      const status = response.statusCode;
       const value = await lastOf(next);
-      if (!isShareable(value, response)) {
+      if (response.statusCode !== status || !isShareable(value, response)) {
         context.skip();
         return { value, own: true };
       }
@@ -183,6 +190,8 @@ function textOf(header: string | readonly string[] | undefined): string {
 
 /** Whether what was returned may be given to another. What can be read once, or is no plain data, is not for two. */
 function isShareable(value: unknown, response: NestResponse): boolean {
+  // What the handler has written, or is about to, nobody would write for the next one who asks.
+  if (value === undefined || response.headersSent === true || response.sent === true) return false;
   if (response.statusCode >= 300 || (response.getHeader?.("set-cookie") ?? undefined) !== undefined) return false;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return typeof value !== "function";
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -128,6 +128,19 @@ describe("the handler of Next.js' incremental cache", () => {
     await close();
   });
 
+  it.each([-300_000, 300_000])("nor when the wall clock was set by %d ms meanwhile", async (step) => {
+    const { clock, caches, close } = world();
+    const request = handler(caches[0], clock);
+    await clock.advance(10);
+    if (step < 0) clock.stepWall(step);
+    await caches[1].invalidate({ tag: "t" });
+    await clock.advance(10);
+    if (step > 0) clock.stepWall(step);
+    await request.set("/p", page("rendered from old rows", "t"), {});
+    expect(await handler(caches[0], clock).get("/p", PAGE)).toBeNull();
+    await close();
+  });
+
   it("keeps builds apart, and what they fetched in common", async () => {
     const { clock, caches, close } = world();
     await handler(caches[0], clock, { build: "one" }).set("/p", page("1", ""), {});
@@ -253,6 +266,30 @@ describe("the handler of Next.js' use cache", () => {
     await own.set("k", Promise.resolve(begun));
     expect(await own.get("k", [])).toBeUndefined();
     await close();
+  });
+
+  it("takes Next.js' timestamps for what they are where the wall clock was set since the process started", async () => {
+    const set = Date.now;
+    const cache = createCache({ tiers: [memory()] });
+    const own = nextUseCacheHandler(cache);
+    const begun = (): ReturnType<typeof entry> => ({
+      ...entry(new FakeClock(), stream("from old rows"), ["t"]),
+      timestamp: performance.timeOrigin + performance.now(),
+    });
+    try {
+      Date.now = () => set() - 300_000;
+      const overtaken = begun();
+      await cache.invalidate({ tag: "t" });
+      await own.set("overtaken", Promise.resolve(overtaken));
+      expect(await own.get("overtaken", [])).toBeUndefined();
+      await own.set("path", Promise.resolve(begun()));
+      expect(await text(await own.get("path", ["_N_T_/p"]))).toBe("from old rows");
+      await own.updateTags(["_N_T_/p"]);
+      expect(await own.get("path", ["_N_T_/p"])).toBeUndefined();
+    } finally {
+      Date.now = set;
+      await cache.close();
+    }
   });
 
   it("names options that it does not know or cannot use", () => {

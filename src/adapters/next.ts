@@ -127,10 +127,18 @@ interface Stored<T> {
   readonly begunAt: number;
 }
 
+/** A moment, on both clocks: what this process has heard is compared on the monotonic one, which nobody sets. */
+interface Moment {
+  readonly wall: number;
+  readonly now: number;
+}
+
 /** Entries with tags, and when tags were revalidated. */
 class Store {
   readonly clock: Clock;
   readonly build: string;
+  /** The time as Next.js reads it for its timestamps: the wall clock of when the process started, and never set since. */
+  readonly #nextTime: () => number;
   readonly #cache: Cache;
   readonly #room: string;
   readonly #ttl: number;
@@ -146,8 +154,17 @@ class Store {
     this.#cache = cache;
     this.#room = name;
     this.build = build;
-    this.clock = options.clock ?? systemClock;
-    this.#recent = new RecentMarks(cache, this.clock);
+    const clock = options.clock ?? systemClock;
+    this.clock = clock;
+    this.#nextTime =
+      options.clock === undefined ? () => performance.timeOrigin + performance.now() : () => clock.wall();
+    this.#recent = new RecentMarks(cache, clock);
+  }
+
+  /** A time that Next.js has told; now, without one. */
+  moment(timestamp: number = this.#nextTime()): Moment {
+    const age = Math.max(0, this.#nextTime() - timestamp);
+    return { wall: this.clock.wall() - age, now: this.clock.now() - age };
   }
 
   /** @param softTags tags that the entry does not have, and that count for it all the same: the path that it is read for. */
@@ -175,14 +192,20 @@ class Store {
   }
 
   /** @param life milliseconds. */
-  async write<T>(key: readonly Segment[], stored: Stored<T>, life: number): Promise<void> {
+  async write<T>(
+    key: readonly Segment[],
+    content: T,
+    tags: readonly string[],
+    begun: Moment,
+    life: number,
+  ): Promise<void> {
     const path = [this.#room, ...key];
-    const { tags, begunAt } = stored;
+    const stored: Stored<T> = { content, tags, begunAt: begun.wall };
     const ttl = Math.min(life, this.#ttl);
-    if (!(ttl > 0) || (await this.#recent.hit(path, tags, begunAt))) return;
+    if (!(ttl > 0) || (await this.#recent.hit(path, tags, begun.now))) return;
     await this.#cache.set(path, stored, { ...exactly(ttl), staleWhileRevalidate: ttl, tags });
     // What was invalidated until it was stored: a write has the log read up to its own record.
-    if (await this.#recent.hit(undefined, tags, begunAt)) await this.#cache.delete(path);
+    if (await this.#recent.hit(undefined, tags, begun.now)) await this.#cache.delete(path);
   }
 
   async revalidate(
@@ -228,13 +251,13 @@ interface Incremental {
 class IncrementalHandler implements NextCacheHandler {
   readonly #store: Store;
   readonly #revalidated: ReadonlySet<string>;
-  #begunAt: number;
+  #begun: Moment;
 
   constructor(store: Store, revalidated: readonly string[]) {
     this.#store = store;
     this.#revalidated = new Set(revalidated);
     // Whatever this request renders was read after it.
-    this.#begunAt = store.clock.wall();
+    this.#begun = store.moment();
   }
 
   async get(key: string, context: NextGetContext): Promise<NextIncrementalEntry | null> {
@@ -257,8 +280,8 @@ class IncrementalHandler implements NextCacheHandler {
     const control =
       context.cacheControl === undefined ? undefined : { revalidate: context.cacheControl.revalidate, expire };
     const content: Incremental = { value, lastModified: this.#store.clock.wall(), control };
-    const stored = { content, tags: distinct(tags), begunAt: this.#begunAt };
-    await this.#store.write(this.#key(key, isFetch), stored, expire === undefined ? Infinity : expire * 1_000);
+    const life = expire === undefined ? Infinity : expire * 1_000;
+    await this.#store.write(this.#key(key, isFetch), content, distinct(tags), this.#begun, life);
   }
 
   async revalidateTag(
@@ -269,7 +292,7 @@ class IncrementalHandler implements NextCacheHandler {
   }
 
   resetRequestCache(): void {
-    this.#begunAt = this.#store.clock.wall();
+    this.#begun = this.#store.moment();
   }
 
   #key(key: string, isFetch: boolean): readonly Segment[] {
@@ -367,11 +390,11 @@ class UseCacheHandler implements NextUseCacheHandler {
   async #write(key: string, pendingEntry: Promise<NextUseCacheEntry>): Promise<void> {
     try {
       const { value, tags, stale, timestamp, expire, revalidate } = await pendingEntry;
+      const begun = this.#store.moment(timestamp);
       const bytes = await bytesOf(value, this.#maxBytes);
       if (bytes === undefined) return;
       const content: UseCacheContent = { bytes, stale, timestamp, expire, revalidate };
-      const stored = { content, tags: distinct(tags), begunAt: timestamp };
-      await this.#store.write(this.#key(key), stored, expire * 1_000);
+      await this.#store.write(this.#key(key), content, distinct(tags), begun, expire * 1_000);
     } catch {
       // The function threw, or its stream broke: Next.js knows.
     }

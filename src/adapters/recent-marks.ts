@@ -1,8 +1,9 @@
 import type { Cache } from "../api.js";
 import type { Clock } from "../clock.js";
+import { tagPaths } from "../dependency-tag.js";
 import { markMatcher } from "../inspect/mark-matcher.js";
 import type { Mark } from "../invalidation/record.js";
-import { encodeKey, encodeTag, inNamespace, type KeyInput } from "../keys.js";
+import { encodeKey, inNamespace, type KeyInput } from "../keys.js";
 
 interface Heard {
   readonly at: number;
@@ -28,16 +29,16 @@ export class RecentMarks {
   constructor(cache: Cache, clock: Clock) {
     this.#cache = cache;
     this.#clock = clock;
-    this.#floor = clock.wall();
+    this.#floor = clock.now();
     cache.on("invalidated", ({ names }) => this.#hear(names));
     // Of what was invalidated while the log was lost, nothing is heard.
     cache.on("log-gap", () => {
-      this.#floor = clock.wall();
+      this.#floor = clock.now();
     });
   }
 
   /**
-   * Whether the entry, or one of its tags, was invalidated at `since` (of the wall clock) or later, or nobody knows.
+   * Whether the entry, or one of its tags, was invalidated at `since` (of the monotonic clock) or later, or nobody knows.
    *
    * @param key left out after the entry was stored, which names it as well.
    */
@@ -47,7 +48,7 @@ export class RecentMarks {
     const namespace = (await this.#namespace).slice(0, -1);
     if (since < this.#floor) return true;
     const path = inNamespace(namespace, encodeKey(key ?? "x"));
-    const paths = tags.map((tag) => inNamespace(namespace, encodeTag(tag)));
+    const paths = tags.flatMap((tag) => tagPaths(tag, undefined, namespace));
     return this.#heard.some(
       ({ at, marks }) =>
         at >= since &&
@@ -56,7 +57,7 @@ export class RecentMarks {
   }
 
   #hear(marks: readonly Mark[]): void {
-    this.#heard.push({ at: this.#clock.wall(), marks });
+    this.#heard.push({ at: this.#clock.now(), marks });
     this.#marks += marks.length;
     while (this.#marks > MOST_MARKS) {
       const oldest = this.#heard.shift();

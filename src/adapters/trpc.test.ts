@@ -48,6 +48,33 @@ describe("a middleware for tRPC", () => {
     expect(calls).toHaveLength(5);
   });
 
+  it("tells inputs apart that a validator behind it is yet to read", async () => {
+    const cache = createCache({ tiers: [memory()] });
+    const pick =
+      (name: string) =>
+      (input: unknown): Record<string, unknown> => ({ [name]: (input as Record<string, unknown>)[name] });
+    const cached = trpcCache<Context>(cache, { shared: true });
+    const router = t.router({
+      after: t.procedure
+        .use(cached)
+        .input(String)
+        .query(({ input }) => input),
+      between: t.procedure
+        .input(pick("tenant"))
+        .use(cached)
+        .input(pick("id"))
+        .query(({ input }) => input),
+    });
+    const caller = t.createCallerFactory(router)({});
+    expect([await caller.after("1"), await caller.after("2")]).toEqual(["1", "2"]);
+    for (const asked of [
+      { tenant: "a", id: 1 },
+      { tenant: "a", id: 2 },
+    ])
+      expect(await caller.between(asked)).toEqual(asked);
+    await cache.close();
+  });
+
   it("shares the run of queries that come together", async () => {
     const { as, calls } = rates({ shared: true });
     await Promise.all([as().who("x"), as().who("x"), as().who("x")]);

@@ -1,6 +1,7 @@
 import type { Cache, LoaderContext } from "../api.js";
 import { CacheError } from "../errors.js";
-import type { KeyInput, ParamValue, ScopeInput, Segment } from "../keys.js";
+import type { TagInput } from "../dependency-tag.js";
+import type { ParamValue, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import { knownOptions, optionError, POLICY_FIELDS } from "../policy.js";
 import { scopeSegments } from "./scope.js";
@@ -11,8 +12,10 @@ export interface TrpcCall<C> {
   readonly type: "query" | "mutation" | "subscription";
   /** The procedure's: `contacts.byId`. */
   readonly path: string;
-  /** As the validators left it. */
+  /** As the validators before the middleware left it. */
   readonly input: unknown;
+  /** As it was sent. */
+  readonly getRawInput?: (() => Promise<unknown>) | undefined;
 }
 
 /** How a query's answers are kept. Anything of a policy (`ttl`, `staleWhileRevalidate` …) may be said as well. */
@@ -22,7 +25,7 @@ export interface TrpcCacheOptions<C> extends EntryPolicy {
   /** Every caller gets the same answers: they must not depend on the context. */
   shared?: true | undefined;
   /** Tags of the entry, from what the procedure gave. */
-  tags?: readonly KeyInput[] | ((data: unknown, call: TrpcCall<C>) => readonly KeyInput[]) | undefined;
+  tags?: readonly TagInput[] | ((data: unknown, call: TrpcCall<C>) => readonly TagInput[]) | undefined;
   /** First segment of the keys. @default "trpc" */
   name?: string | undefined;
 }
@@ -46,7 +49,8 @@ interface Answer {
 
 /**
  * Middleware for tRPC 11 that answers queries from a cache, by path, input and scope: `procedure.input(…).use(trpcCache(cache, { scope }))`. Put
- * it after `input`, and after what checks who may ask: it answers in place of whatever follows. Mutations and subscriptions pass.
+ * it after what checks who may ask: it answers in place of whatever follows. Mutations and subscriptions pass. The input counts as it was sent,
+ * too: an `input(…)` that follows has not read it yet.
  *
  * Errors are not stored. Inputs that cannot be part of a key (class instances, `Map`, cycles) are not cached, and neither are data that
  * cannot be stored. What a middleware behind it adds to the context is not there when the cache answers.
@@ -74,7 +78,9 @@ export function trpcCache<C = unknown>(cache: Cache, options: TrpcCacheOptions<C
       context.tags(...(typeof tags === "function" ? tags(result.data, call) : (tags ?? [])));
       return { data: result.data, own: false };
     };
-    const input = { input: call.input as ParamValue };
+    const sent = await call.getRawInput?.();
+    // Where they are the same, once.
+    const input = { input: call.input as ParamValue, sent: sent === call.input ? undefined : (sent as ParamValue) };
     const key: readonly Segment[] = [name, ...scopeSegments(await scope?.(call.ctx)), call.path, input];
     try {
       const answer = await cache.getOrLoad(key, load, policy);

@@ -1,5 +1,6 @@
 import { CacheError } from "../errors.js";
 import type { Flights } from "../load/flight.js";
+import { eachPart } from "../parts.js";
 import type { Recorder } from "../stats.js";
 import type { LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
@@ -93,6 +94,20 @@ export class Invalidations {
       position = Math.max(position, one.value.position);
       hit += one.value.hit;
     }
+    return { position, hit };
+  }
+
+  /**
+   * As `invalidate`, of more than one step of the tier should take: a record for each part. Every part is sent, or kept to be sent again,
+   * whatever becomes of one before it; then it rejects with the first failure.
+   */
+  async invalidateParts(parts: Iterable<readonly Mark[]>, soft: boolean): Promise<Delivered> {
+    let [position, hit] = [0, 0];
+    await eachPart(parts, async (marks) => {
+      const delivered = await this.invalidate(marks, soft);
+      position = Math.max(position, delivered.position);
+      hit += delivered.hit;
+    });
     return { position, hit };
   }
 

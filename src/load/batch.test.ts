@@ -9,7 +9,7 @@ const gone = new Error("gone");
 
 function context(key: string): LoadContext {
   const signal = (): AbortSignal => new AbortController().signal;
-  return new LoadContext({ key, previous: undefined, signal, demand: new Demand(), encodeTag: String });
+  return new LoadContext({ key, previous: undefined, signal, demand: new Demand(), tagPaths: () => [] });
 }
 
 function setUp(

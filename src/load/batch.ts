@@ -1,6 +1,6 @@
 import type { BatchContext } from "../api.js";
 import { CacheError } from "../errors.js";
-import type { KeyInput } from "../keys.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { LoadContext } from "./context.js";
 import type { LoadGate, Place } from "./gate.js";
 
@@ -160,7 +160,7 @@ function contextOf<I>(ready: readonly Ready<I>[], signal: AbortSignal): BatchCon
   };
   return {
     signal,
-    tags: (item: I, ...tags: readonly KeyInput[]) => of(item).tags(...tags),
+    tags: (item: I, ...tags: readonly TagInput[]) => of(item).tags(...tags),
     ttl: (item, ttl) => of(item).ttl(ttl),
   };
 }

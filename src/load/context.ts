@@ -1,7 +1,7 @@
 import type { LoaderContext } from "../api.js";
 import { toMilliseconds, type Duration } from "../duration.js";
 import { CacheError } from "../errors.js";
-import type { KeyInput } from "../keys.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { Demand } from "./gate.js";
 
 /** How `ctx.fail(error)` travels through the loader's own stack to the load; it never reaches a caller. */
@@ -26,7 +26,7 @@ export class LoadContext implements LoaderContext {
   /** Who waits for this load. */
   readonly demand: Demand;
   readonly #signal: () => AbortSignal;
-  readonly #encodeTag: (tag: KeyInput) => string;
+  readonly #tagPaths: (tag: TagInput) => readonly string[];
   readonly #release: (() => void) | undefined;
   readonly decidedTags: string[] = [];
   decidedTtl: number | undefined;
@@ -39,7 +39,7 @@ export class LoadContext implements LoaderContext {
     previous: Previous | undefined;
     signal: () => AbortSignal;
     demand: Demand;
-    encodeTag: (tag: KeyInput) => string;
+    tagPaths: (tag: TagInput) => readonly string[];
     /** Absent for a load that has no place of its own. */
     release?: (() => void) | undefined;
   }) {
@@ -47,7 +47,7 @@ export class LoadContext implements LoaderContext {
     this.previous = init.previous;
     this.demand = init.demand;
     this.#signal = init.signal;
-    this.#encodeTag = init.encodeTag;
+    this.#tagPaths = init.tagPaths;
     this.#release = init.release;
     // Loaders take these apart (`({ tags, ttl }) => …`), so they must not depend on `this` of the call.
     this.ttl = this.ttl.bind(this);
@@ -67,8 +67,8 @@ export class LoadContext implements LoaderContext {
     this.decidedTtl = toMilliseconds(ttl, "context.ttl");
   }
 
-  tags(...tags: readonly KeyInput[]): void {
-    for (const tag of tags) this.decidedTags.push(this.#encodeTag(tag));
+  tags(...tags: readonly TagInput[]): void {
+    for (const tag of tags) this.decidedTags.push(...this.#tagPaths(tag));
   }
 
   etag(etag: string): void {

@@ -1,12 +1,12 @@
 import type { LoadOptions } from "../api.js";
 import type { Clock } from "../clock.js";
 import type { EntryFields } from "../entries/entry.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { Held } from "../entries/held.js";
 import { CacheError } from "../errors.js";
 import type { MissReason } from "../events.js";
 import type { HotReads } from "../hot/hot-reads.js";
 import type { PendingOperations } from "../invalidation/pending.js";
-import type { KeyInput } from "../keys.js";
 import type { Recorder } from "../stats.js";
 import { doubt, type LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
@@ -33,7 +33,7 @@ export interface LoadSpec extends ReadSpec {
   /** Canonical tags every entry of this spec carries. */
   readonly tags: readonly string[];
   readonly tagsOf: ((value: unknown) => readonly string[]) | undefined;
-  readonly encodeTag: (tag: KeyInput) => string;
+  readonly tagPaths: (tag: TagInput) => readonly string[];
   readonly etag: string | undefined;
   /** The batch it is an item of. */
   readonly batch: BatchItem | undefined;
@@ -180,7 +180,7 @@ export class Loads {
       const { softTimeout } = spec.policy;
       outcome = await answerFor(flight, options, { clock, softTimeout, stale: () => this.#late(flight) });
     } catch (error) {
-      recorder.miss(spec.counters, flight.key, flight.reason);
+      if (spec.countMiss) recorder.miss(spec.counters, flight.key, flight.reason);
       throw error;
     }
     // A tag, prefix or pattern invalidated between the flight's start and this caller's: the old answer is for those
@@ -191,8 +191,8 @@ export class Loads {
     }
     if (operation !== undefined) operation.answer = answerOf(outcome);
     if (joined) recorder.coalesced(spec.counters, flight.key, "process", outcome.from === "load");
-    if (outcome.from === "load") recorder.miss(spec.counters, flight.key, flight.reason);
-    else recorder.hit(spec.counters, flight.key, outcome.from, outcome.stale);
+    if (outcome.from !== "load") recorder.hit(spec.counters, flight.key, outcome.from, outcome.stale);
+    else if (spec.countMiss) recorder.miss(spec.counters, flight.key, flight.reason);
     if (outcome.from === "shared" && recorder.hearsAges) tellAge(recorder, flight.key, outcome.entry, clock);
     return outcome.raw ? outcome.value : local.give(outcome.value, outcome.mutable);
   }
@@ -320,7 +320,7 @@ export class Loads {
       },
       signal: () => flight.signal,
       demand: flight.demand,
-      encodeTag: spec.encodeTag,
+      tagPaths: spec.tagPaths,
       release: place && (() => place.leave()),
     });
     const started = clock.now();

@@ -21,6 +21,8 @@ import { SharedReader, type SharedAnswer } from "./shared-reader.js";
 export interface ReadSpec {
   readonly policy: ResolvedPolicy;
   readonly counters: Counters;
+  /** Whether its misses are counted. */
+  readonly countMiss: boolean;
   readonly fingerprint: number;
   /** How its values lie in the shared tier. */
   readonly form: EntryForm;

@@ -5,7 +5,7 @@ import { jsonOf } from "./sink-json.js";
 import { keyColumns } from "./sink-rows.js";
 import { FlushNotes, type Applied } from "./sink-state.js";
 import {
-  applyRounds,
+  notedSink,
   bisected,
   keyNames,
   knownNames,
@@ -45,12 +45,7 @@ export function postgresCounts(pool: SinkPool, options: PostgresCountsOptions): 
   const counts = resolve(options);
   const notes = new FlushNotes(pool, notesSettings(options));
   return {
-    setup: notes.setup,
-    ensure: () => notes.ensure(),
-    apply: (batch, expected) =>
-      notes.apply(batch, expected, (query, applied) =>
-        applyRounds(batch, applied, (round) => bisected(query, round, (changes) => add(query, counts, changes))),
-      ),
+    ...notedSink(notes, (query, round) => bisected(query, round, (changes) => add(query, counts, changes))),
     read: (name, id) => read(notes, counts, name, id),
   };
 }

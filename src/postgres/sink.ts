@@ -66,13 +66,19 @@ export function postgresSink(pool: SinkPool, options: PostgresSinkOptions): Post
   requirePool(pool);
   const { table, conflict, merge } = resolve(options);
   const notes = new FlushNotes(pool, notesSettings(options));
+  return notedSink(notes, (query, round) => applyRows(query, table, round, { conflict, merge }));
+}
+
+/** A sink whose batches are applied by rounds, each batch in one transaction with its note. */
+export function notedSink(
+  notes: FlushNotes,
+  apply: (query: Query, round: readonly Change[]) => Promise<Applied>,
+): PostgresSink {
   return {
     setup: notes.setup,
     ensure: () => notes.ensure(),
     apply: (batch, expected) =>
-      notes.apply(batch, expected, (query, applied) =>
-        applyRounds(batch, applied, (round) => applyRows(query, table, round, { conflict, merge })),
-      ),
+      notes.apply(batch, expected, (query, applied) => applyRounds(batch, applied, (round) => apply(query, round))),
   };
 }
 
@@ -107,7 +113,7 @@ export function knownNames(options: object, known: readonly string[], of: string
 }
 
 /** Changes of one key come in rounds, each of which sees the one before done. */
-export async function applyRounds(
+async function applyRounds(
   batch: FlushBatch,
   applied: ReadonlySet<string>,
   apply: (round: readonly Change[]) => Promise<Applied>,

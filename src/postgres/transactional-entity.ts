@@ -11,6 +11,7 @@ import type {
   ScopedEntityDefinition,
   SetOptions,
 } from "../api.js";
+import type { DependencyTag, TagInput } from "../dependency-tag.js";
 import { without } from "../entries/fields.js";
 import type { Explanation } from "../explain.js";
 import type { KeyInput, ScopeInput } from "../keys.js";
@@ -181,12 +182,16 @@ class TransactionalEntity<Id extends KeyInput, T> implements Entity<Id, T> {
     return this.#invalidate(options, () => this.#direct.invalidateMany(ids, options), ids);
   }
 
-  async invalidateTag(tag: KeyInput, options: InvalidateOptions = {}): Promise<InvalidationResult> {
+  async invalidateTag(tag: TagInput, options: InvalidateOptions = {}): Promise<InvalidationResult> {
     return this.#invalidate(options, () => this.#direct.invalidateTag(tag, options), []);
   }
 
   async invalidateAll(options: InvalidateOptions = {}): Promise<InvalidationResult> {
     return this.#invalidate(options, () => this.#direct.invalidateAll(options), []);
+  }
+
+  tag(...id: readonly [] | readonly [id: Id]): DependencyTag {
+    return this.#direct.tag(...id);
   }
 
   explain(id: Id): Promise<Explanation> {

@@ -304,8 +304,18 @@ describe("entities of a transactional cache", () => {
       kind: "key",
       key: scoped.in("a").key(1),
     });
-    expect(entityMarks({ of: scoped, all: true })).toHaveLength(1);
+    expect(entityMarks({ of: scoped, all: true })).toContainEqual({ kind: "tag", tag: "~scoped" });
     expect([rows.name, scoped.name, scoped.in("a").name]).toEqual(["row", "scoped", "scoped"]);
+  });
+
+  it("take what hangs on them along, once the transaction is committed", async () => {
+    const { cache } = caches();
+    const rows = cache.entity<number, string>({ name: "row", dependents: true });
+    await cache.set("page:7", "html", { tags: [rows.tag(7)] });
+    await undone(cache, async () => void (await rows.invalidate(7)));
+    expect(cache.peek("page:7")).toBe("html");
+    await inTransaction(cache, async () => void (await rows.invalidate(7)));
+    expect(cache.peek("page:7")).toBeUndefined();
   });
 
   it("of all scopes go together", async () => {

@@ -262,7 +262,7 @@ class View implements TransactionalCache {
   ): InvalidationResult {
     // Said now, to the one who said it wrongly; at the commit nobody could be told.
     const mode = isSoft(options) ? "soft" : "hard";
-    marksOfTargets(targets, "", MAX_KEY_LENGTH);
+    marksOfTargets(targets, "", MAX_KEY_LENGTH, undefined);
     const { direct } = this;
     transaction.queue({ run: () => direct.invalidate(targets, { mode }) });
     return QUEUED;

@@ -17,6 +17,7 @@ import type { Script } from "./connection.js";
  *   log only says which positions were given out.
  * - The marks hold a member "" scored +inf. Where it is missing the marks were lost (evicted), and what they said is
  *   unknown: a generation begins, so entries miss where they would otherwise come back from the dead.
+ * - A value of another type under one of these keys is somebody else's: the key was lost, and what lies there goes.
  */
 const STATE = `
 local function digits(n) return string.format('%.0f', n) end
@@ -29,6 +30,17 @@ local function after(last, what)
   if time > last + 1 then return time end
   return last + 2 + tonumber(string.sub(redis.sha1hex(what .. digits(time)), 1, 3), 16)
 end
+local function isForeign(key, reply)
+  if type(reply) ~= 'table' or not reply.err or not string.find(reply.err, '^WRONGTYPE') then return false end
+  redis.call('UNLINK', key)
+  return true
+end
+local function ours(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  isForeign(key, reply)
+  return redis.call(command, key, ...)
+end
 local position, control, floor
 local function save()
   local head = digits(position) .. ' ' .. digits(control) .. ' ' .. digits(floor)
@@ -36,7 +48,7 @@ local function save()
   return head
 end
 local function begin()
-  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  local last = ours('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   local start = after(math.max(position or 0, last and tonumber(string.match(last[1], '^%d+')) or 0), '')
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('ZADD', KEYS[3], '+inf', '')
@@ -45,7 +57,7 @@ local function begin()
   return save()
 end
 local function open()
-  local head = redis.call('GET', KEYS[1])
+  local head = ours('GET', KEYS[1])
   if head then
     local p, c, f = string.match(head, '^(%d+) (%d+) (%d+)$')
     if p then
@@ -57,7 +69,7 @@ local function open()
 end
 local function openMarks()
   local head = open()
-  if redis.call('ZSCORE', KEYS[3], '') and redis.call('ZSCORE', KEYS[4], '') then return head end
+  if ours('ZSCORE', KEYS[3], '') and ours('ZSCORE', KEYS[4], '') then return head end
   return begin()
 end
 `;
@@ -98,7 +110,7 @@ local function forget(key, limit)
 end
 local function move(key, first, count, limit)
   local score = digits(position)
-  for i = first, first + count - 1 do redis.call('ZADD', key, score, ARGV[i]) end
+  for i = first, first + count - 1 do ours('ZADD', key, score, ARGV[i]) end
   if count > 0 then forget(key, limit) end
 end
 local function append()
@@ -106,7 +118,11 @@ local function append()
   local previous = position
   position = after(position, ARGV[1])
   local record = '[' .. digits(position) .. ',' .. digits(previous) .. ',' .. ARGV[1]
-  local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], digits(position) .. '-0', 'r', record)
+  local function add()
+    return redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], digits(position) .. '-0', 'r', record)
+  end
+  local added = add()
+  if isForeign(KEYS[2], added) then added = add() end
   if type(added) == 'table' and added.err then return nil, added end
   if ARGV[2] == '1' then control = position end
   move(KEYS[3], 10, tonumber(ARGV[8]), ARGV[4])
@@ -160,7 +176,7 @@ export const SINCE: Script = script(
 local head = open()
 local from = tonumber(ARGV[1])
 if from == position then return {head, {}} end
-local found = redis.call('XRANGE', KEYS[2], digits(from + 1) .. '-0', '+', 'COUNT', ARGV[2])
+local found = ours('XRANGE', KEYS[2], digits(from + 1) .. '-0', '+', 'COUNT', ARGV[2])
 local records = {}
 for i = 1, #found do records[i] = found[i][2][2] end
 -- The first must name the position asked for: an older record is missing, or the position is of another generation.
@@ -270,7 +286,7 @@ if ARGV[4] == '0' then
 end
 redis.call('SET', KEYS[6], ARGV[1], 'PX', ARGV[2])
 -- By the clock, so that it goes on growing when the counter is lost.
-local fence = math.max(now(), (tonumber(redis.call('GET', KEYS[7]) or '0') or 0) + 1)
+local fence = math.max(now(), (tonumber(ours('GET', KEYS[7]) or '0') or 0) + 1)
 redis.call('SET', KEYS[7], digits(fence))
 return {'won', head, digits(fence)}
 `,

@@ -1,4 +1,5 @@
 import type { InvalidationTarget } from "../api.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import { DEFAULT_POLICY, POLICY_FIELDS, knownOptions, optionError, resolvePolicy, wholeNumber } from "../policy.js";
@@ -21,7 +22,7 @@ export interface DeclaredRead {
   readonly rows: (result: unknown) => readonly unknown[];
   /** Whether the write of any row drops a result with these rows. */
   readonly listed: (rows: readonly unknown[]) => boolean;
-  readonly tags: (result: unknown, args: Args) => readonly KeyInput[];
+  readonly tags: (result: unknown, args: Args) => readonly TagInput[];
   readonly scope: ScopeOf;
   /** Where the arguments begin that are not the scope. */
   readonly first: number;
@@ -59,7 +60,7 @@ export interface LooseDefinition extends EntryPolicy, StoredForm {
   readonly reads: Readonly<Record<string, ReadKind | LooseRead>>;
   readonly writes?: Readonly<Record<string, WriteKind | LooseWrite>> | undefined;
   readonly id?: ((row: never) => KeyInput | null | undefined) | undefined;
-  readonly tags?: ((row: never) => readonly KeyInput[]) | undefined;
+  readonly tags?: ((row: never) => readonly TagInput[]) | undefined;
   readonly belongsTo?: Readonly<Record<string, (row: never) => KeyInput | null | undefined>> | undefined;
   readonly controls?: string | undefined;
   readonly rowVersion?: RowVersionOption<unknown> | undefined;
@@ -71,7 +72,7 @@ interface LooseRead extends EntryPolicy {
   readonly key?: Callback<Segment | readonly Segment[]> | undefined;
   readonly rows?: ((result: unknown) => readonly unknown[]) | undefined;
   readonly droppedBy?: "any" | "held" | undefined;
-  readonly tags?: ((result: unknown, ...args: Args) => readonly KeyInput[]) | undefined;
+  readonly tags?: ((result: unknown, ...args: Args) => readonly TagInput[]) | undefined;
   readonly scope?: Callback<ScopeInput> | undefined;
   readonly absent?: null | undefined;
   readonly result?: "found" | "aligned" | undefined;

@@ -1,4 +1,5 @@
 import type { EntityDefinition, InvalidationResult, InvalidationTarget } from "../api.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import type { RowVersionOption } from "../row-versions.js";
@@ -50,7 +51,7 @@ export interface ReadDefinition<A extends readonly unknown[], T> extends EntryPo
    */
   droppedBy?: "any" | "held" | undefined;
   /** More tags; in a scoped repository they are the scope's own. */
-  tags?: ((result: T, ...args: A) => readonly KeyInput[]) | undefined;
+  tags?: ((result: T, ...args: A) => readonly TagInput[]) | undefined;
   /** The scope of a call. @default as the repository says */
   scope?: ((...args: A) => ScopeInput) | undefined;
 }
@@ -137,7 +138,7 @@ export interface RepositoryDefinition<
   /** The id of a row. A row without one is dropped by every write. @default its property `id` */
   id?: ((row: Row) => KeyInput | null | undefined) | undefined;
   /** More tags of every entry that holds the row. */
-  tags?: ((row: Row) => readonly KeyInput[]) | undefined;
+  tags?: ((row: Row) => readonly TagInput[]) | undefined;
   /** Parents, by the name of their repository, of the same scope: a write of the parent drops what holds the row. */
   belongsTo?: Readonly<Record<string, (row: Row) => KeyInput | null | undefined>> | undefined;
   /** The property of the result that holds the controls; another one, where the target has a `cache` of its own. @default "cache" */

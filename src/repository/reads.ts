@@ -1,5 +1,6 @@
 import type { BatchContext, Cache, Entity, LoaderContext } from "../api.js";
 import { CacheError } from "../errors.js";
+import type { TagInput } from "../dependency-tag.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
 import type { EntryPolicy } from "../options.js";
 import type { Declaration, DeclaredRead } from "./declaration.js";
@@ -101,7 +102,7 @@ export class RepositoryReads {
     });
   }
 
-  #tagsOf(read: DeclaredRead, result: unknown, args: Args): readonly KeyInput[] {
+  #tagsOf(read: DeclaredRead, result: unknown, args: Args): readonly TagInput[] {
     const rows = read.rows(result);
     return [...tagsOfRows(this.#declaration.traits, rows, read.listed(rows)), ...read.tags(result, args)];
   }

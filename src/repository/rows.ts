@@ -1,4 +1,5 @@
 import type { InvalidationTarget } from "../api.js";
+import type { TagInput } from "../dependency-tag.js";
 import { Key, type KeyInput, type ScopeInput, type Segment } from "../keys.js";
 import type { RowVersion, RowVersionOption } from "../row-versions.js";
 
@@ -24,7 +25,7 @@ const MOST_WRITTEN_ROWS = 1_000;
 export interface RowTraits {
   readonly name: string;
   readonly id: (row: unknown) => KeyInput | null | undefined;
-  readonly tags: (row: unknown) => readonly KeyInput[];
+  readonly tags: (row: unknown) => readonly TagInput[];
   readonly parents: readonly { readonly name: string; readonly id: (row: unknown) => KeyInput | null | undefined }[];
 }
 
@@ -61,7 +62,7 @@ export function idsOf(traits: RowTraits, rows: readonly unknown[]): readonly Key
  *
  * @param listed whether it may change with any row.
  */
-export function tagsOfRows(traits: RowTraits, rows: readonly unknown[], listed: boolean): readonly KeyInput[] {
+export function tagsOfRows(traits: RowTraits, rows: readonly unknown[], listed: boolean): readonly TagInput[] {
   const ids = idsOf(traits, rows);
   const loose = listed || ids.length < rows.length;
   return [

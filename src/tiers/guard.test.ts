@@ -111,6 +111,18 @@ describe("TierGuard", () => {
     expect(events.filter((type) => type === "tier-down" || type === "tier-up")).toEqual(["tier-down", "tier-up"]);
   });
 
+  it("forgets what its client lost once a probe is answered: one failure then is one failure", async () => {
+    const { guard, clock } = setUp();
+    const lost = Array.from({ length: 1_000 }, () => guard.call("x", never).catch(() => undefined));
+    await clock.advance(100);
+    await Promise.all(lost);
+    expect(guard.up).toBe(false);
+    await clock.advance(1_000);
+    await guard.call("probe", async () => 1);
+    await guard.call("x", fail).catch(() => undefined);
+    expect(guard.up).toBe(true);
+  });
+
   it("an answer to a call sent before it opened does not close it", async () => {
     const { guard, clock } = setUp();
     const old = deferred<number>();

@@ -22,7 +22,8 @@ const BYTES_PER_MS = 8_192;
  *
  * closed → (failures in a row) → open → (cooldown) → half-open: one call probes; its success closes, its failure
  * opens again. A client cannot take back a command it has sent, so the answers abandoned are counted and capped:
- * past the cap one failure opens the breaker. They need not all come back for it to close: a client may have lost them.
+ * past the cap one failure opens the breaker. A probe that is answered ends the count: what has not come back by then is
+ * lost in the client.
  */
 export class TierGuard {
   readonly #clock: Clock;
@@ -32,7 +33,8 @@ export class TierGuard {
   #failures = 0;
   #openUntil = Number.NEGATIVE_INFINITY;
   #probing = false;
-  #abandoned = 0;
+  /** Of the time since a probe was last answered. */
+  #abandoned = { count: 0 };
   #down = false;
 
   constructor(clock: Clock, recorder: Recorder, shard: number, options: GuardOptions) {
@@ -66,10 +68,10 @@ export class TierGuard {
     return new Promise<T>((resolve, reject) => {
       const probe = this.#admit(operation);
       const begunAt = this.#clock.now();
-      let waiting = true;
+      let abandoned: { count: number } | undefined;
       const timer = this.#clock.after(timeout, () => {
-        waiting = false;
-        this.#abandoned += 1;
+        abandoned = this.#abandoned;
+        abandoned.count += 1;
         const cause = new CacheError(
           "ERR_CACHE_TIER",
           `The shared tier did not answer ${operation} within ${timeout} ms`,
@@ -78,8 +80,8 @@ export class TierGuard {
       });
       const settled = (): boolean => {
         timer.cancel();
-        if (!waiting) this.#abandoned -= 1;
-        return waiting;
+        if (abandoned !== undefined) abandoned.count -= 1;
+        return abandoned === undefined;
       };
       started(run).then(
         (value) => {
@@ -112,6 +114,7 @@ export class TierGuard {
     // Only a probe closes an open breaker: an answer to an older call says nothing of now.
     if (this.#down && probe) {
       this.#down = false;
+      this.#abandoned = { count: 0 };
       this.#recorder.emit({ type: "tier-up", shard: this.#shard });
     }
   }
@@ -130,7 +133,7 @@ export class TierGuard {
   #count(probe: boolean): void {
     if (probe) this.#probing = false;
     this.#failures += 1;
-    const tooMany = this.#failures >= this.#options.breakerFailures || this.#abandoned >= MAX_ABANDONED;
+    const tooMany = this.#failures >= this.#options.breakerFailures || this.#abandoned.count >= MAX_ABANDONED;
     if (!probe && (this.#down || !tooMany)) return;
     this.#openUntil = this.#clock.now() + this.#options.breakerCooldown;
     if (this.#down) return;

@@ -234,7 +234,8 @@ export class LocalEntries {
     const weight = held.bytes + entryBytes(path, held.tags);
     const stored = this.#memory.set(path, held, weight, held.expiresAt);
     if (stored) this.#recorder.stored(held.counters, path, "memory", weight, held.freshUntil - this.#clock.now());
-    else this.#recorder.refused(held.counters, path, "memory", "too-large");
+    // One that is of no use to anybody any more, softened without a stale window, has expired on its way and is not refused.
+    else if (this.#clock.now() < held.expiresAt) this.#recorder.refused(held.counters, path, "memory", "too-large");
     return stored;
   }
 

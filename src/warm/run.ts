@@ -33,7 +33,8 @@ export interface RunPlanOptions {
   /** Tasks between two writes of the cursor: so many may be done twice. @default 100 */
   saveEvery?: number | undefined;
   signal?: AbortSignal | undefined;
-  onProgress?: ((progress: WarmProgress) => void) | undefined;
+  /** After each item; an async one is waited for, in the item's place. */
+  onProgress?: ((progress: WarmProgress) => unknown) | undefined;
 }
 
 export interface PlanReport extends WarmReport {
@@ -117,7 +118,7 @@ class PlanRun {
     }
   }
 
-  tell(): void {
+  async tell(): Promise<void> {
     const last = this.#last;
     if (last === undefined) return;
     const { step, done, failed, skipped } = last;
@@ -125,7 +126,7 @@ class PlanRun {
     const part = totals.includes(undefined)
       ? undefined
       : totals.reduce<number>((sum, one) => sum + (one ?? 0), 0) / totals.length;
-    this.#options.onProgress?.({
+    await this.#options.onProgress?.({
       plan: this.#plan.name,
       step: step.name,
       done,
@@ -281,9 +282,11 @@ async function cursorsOf(
   const text = await store?.read(storeName(plan));
   if (text === undefined) return {};
   try {
-    return JSON.parse(text) as Readonly<Record<string, StepCursor>>;
+    const cursors: unknown = JSON.parse(text);
+    if (typeof cursors === "object" && cursors !== null) return cursors as Readonly<Record<string, StepCursor>>;
   } catch {
-    // Not ours, or half of it: to warm twice is harmless.
-    return {};
+    // Half of it: as what is not ours, it is passed over.
   }
+  // To warm twice is harmless.
+  return {};
 }

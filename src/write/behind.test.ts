@@ -73,6 +73,20 @@ describe("a row written behind", () => {
     expect(source.row("a")).toBeUndefined();
   });
 
+  it("is what it was when it was given, in the cache and at its source, whatever becomes of it meanwhile", async () => {
+    const own = rows();
+    for (const changed of ["before", "while"] as const) {
+      const given = { n: 1 };
+      meets = ({ method }) => void (method === "append" && (given.n = 2));
+      const written = own.put(changed, given);
+      if (changed === "before") given.n = 2;
+      await written;
+      expect(await own.get(changed)).toEqual({ n: 1 });
+      await inTime(own.flush());
+      expect(source.row(changed)?.value).toEqual({ n: 1 });
+    }
+  });
+
   it("is read as it will be though no cache has it any more", async () => {
     const own = rows();
     await own.put("a", { n: 1 });

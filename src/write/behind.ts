@@ -1,3 +1,4 @@
+import { seal } from "../entries/seal.js";
 import { CacheError } from "../errors.js";
 import { encodeKey, type KeyInput, type Segment } from "../keys.js";
 import { display, knownOptions, wholeNumber } from "../policy.js";
@@ -102,10 +103,12 @@ class Behind<Id extends RowId, T> implements WriteBehind<Id, T> {
   /** The append is the commit: the cache takes the row under the writer's lease, so racing writers leave the last of them or none. */
   async put(id: Id, value: T, options: WriteOptions = NO_OPTIONS): Promise<Written> {
     if (value === undefined) throw new CacheError("ERR_CACHE_VALUE", "Expected a row, got `undefined`: use `delete`");
+    // One copy for the journal and the cache, made before anything is awaited: they must not take two states of what its giver changes.
+    const row = seal(value).value as T;
     let written: Written | undefined;
     await this.#rows.writeThrough(id, async () => {
-      written = await this.#append("put", id, value, options);
-      return value;
+      written = await this.#append("put", id, row, options);
+      return row;
     });
     // It rejects when the append did.
     return written as Written;

@@ -7,8 +7,9 @@ import type { EntryMaker, MadeEntry } from "../load/entry-maker.js";
 import type { Lease } from "../load/lease.js";
 import { localRowAge, rowAge } from "../load/row-ages.js";
 import type { ReadSpec } from "../load/shared-entries.js";
+import { eachPart, MAX_TOGETHER } from "../parts.js";
 import type { Recorder } from "../stats.js";
-import type { LocalEntries } from "../tiers/local-entries.js";
+import type { Kept, LocalEntries } from "../tiers/local-entries.js";
 import type { SharedSide } from "../tiers/shared-side.js";
 import type { Sides } from "../tiers/sides.js";
 import type { Operation } from "../watchers.js";
@@ -25,6 +26,13 @@ interface Made extends MadeEntry {
   readonly path: string;
   readonly bytes: Uint8Array;
   readonly life: number;
+}
+
+/** A value to be written, and what is written of it: secured before anything is awaited, whatever its giver makes of it meanwhile. */
+interface Given {
+  readonly path: string;
+  readonly value: unknown;
+  readonly kept: Kept;
 }
 
 /** How often a write of a row with a version takes the lease again that other writers have taken over. */
@@ -76,49 +84,45 @@ export class Writes {
   }
 
   async #set(entries: readonly (readonly [path: string, value: unknown])[], spec: WriteSpec): Promise<void> {
+    const given = entries.map(([path, value]): Given => ({ path, value, kept: this.#local.secure(value) }));
     if (spec.rows !== undefined && this.#sides.all.length > 0) {
-      for (const [path, value] of entries) await this.#setNewer(path, value, spec);
-      return;
+      return eachPart(given, (one) => this.#setNewer(one, spec));
     }
     // An entry older than the log's generation would be believed by nobody, so the log must have been reached once.
     for (const { follower } of this.#sides.all) if (follower.position === undefined) await follower.reach(0);
     const made = await Promise.all(
-      entries.map(async ([path, value]) => {
-        const entry = this.#make(path, value, spec, this.#invalidations.positionFor(path));
+      given.map(async ({ path, value, kept }) => {
+        const entry = this.#make(path, value, spec, this.#invalidations.positionFor(path), kept);
         return this.#formed(path, entry, spec);
       }),
     );
     const stored = made.filter((entry) => entry.fields.ttl > 0);
     const dropped = made.filter((entry) => entry.fields.ttl <= 0);
     // A ttl of 0 stores nothing, and what was there is not the value any more.
-    for (const part of parts(dropped)) await this.#invalidations.invalidate(marksOf(part), false);
+    await this.#invalidations.invalidateParts(parts(dropped).map(marksOf), false);
     if (this.#sides.all.length === 0) {
       const newest = spec.rows === undefined ? stored : stored.filter((entry) => this.#isNewest(entry, spec));
-      for (const part of parts(newest)) await this.#setTogether(part, undefined, spec);
-      return;
+      return eachPart(parts(newest), (part) => this.#setTogether(part, undefined, spec));
     }
-    await Promise.all(
-      Array.from(
-        this.#sides.group(stored, (entry) => entry.path),
-        async ([side, own]) => {
-          for (const part of parts(own)) await this.#setTogether(part, side, spec);
-        },
-      ),
+    const groups = this.#sides.group(stored, (entry) => entry.path);
+    const written = Array.from(groups, ([side, own]) =>
+      eachPart(parts(own), (part) => this.#setTogether(part, side, spec)),
     );
+    for (const one of await Promise.allSettled(written)) if (one.status === "rejected") throw one.reason;
   }
 
   /**
    * As `set`, of an entry whose rows have versions: under a writer's lease, as in `through`. What is stored cannot change between the
    * comparison and the commit without ending the lease.
    */
-  async #setNewer(path: string, value: unknown, spec: WriteSpec): Promise<void> {
+  async #setNewer({ path, value, kept }: Given, spec: WriteSpec): Promise<void> {
     const side = this.#sides.of(path) as SharedSide;
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const lease = await side.leases.takeOver(path, spec.policy.hardTimeout);
       if (lease === undefined) break;
       const pending = this.#pending.begin(path);
       try {
-        const made = await this.#formed(path, this.#make(path, value, spec, lease.position), spec);
+        const made = await this.#formed(path, this.#make(path, value, spec, lease.position, kept), spec);
         if (made.fields.ttl <= 0) break;
         const age = await rowAge(path, made.kept.value, spec, this.#local, side);
         if (age === "stored-newer") return this.#older(path, spec, "shared");
@@ -302,11 +306,11 @@ export class Writes {
   }
 
   /** @throws CacheError `ERR_CACHE_VALUE`. */
-  #make(path: string, value: unknown, spec: WriteSpec, position: number): MadeEntry {
+  #make(path: string, value: unknown, spec: WriteSpec, position: number, kept?: Kept): MadeEntry {
     spec.rows?.versionOf(value);
     const tags = [...spec.tags, ...(spec.tagsOf?.(value) ?? [])];
     return this.#maker.make(path, value, spec, {
-      kept: undefined,
+      kept,
       ttl: undefined,
       tags,
       etag: spec.etag,
@@ -336,8 +340,6 @@ function localHead(position: number): Head {
   return { position, control: 0, floor: 0 };
 }
 
-/** Entries written, or invalidated, together at most: a shared tier answers nobody else meanwhile. */
-export const MAX_TOGETHER: number = 1_000;
 const MAX_BYTES_TOGETHER = 4 << 20;
 
 function parts(entries: readonly Made[]): Made[][] {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createCache, memory, type Cache } from "../../src/index.js";
+import { createCache, memory, type Cache, type DependencyTag, type Mark } from "../../src/index.js";
 import { redis } from "../../src/redis/index.js";
 import { startRedis, type RedisServer } from "../support/redis-server.js";
 import { eventually, ioRedis, nodeRedis, type Connected } from "./redis-clients.js";
@@ -72,4 +72,19 @@ it("a hundred that write the same tag in one turn of each are heard by all, in f
       expect(cache.stats().invalidations.other - (before[index] ?? 0)).toBe(CACHES - 1);
     }
   });
+});
+
+it("what hangs on an entity's thing goes from the memory of all, in the record that invalidates the thing", async () => {
+  const users = caches.map((cache) => cache.entity<number, string>({ name: "user", dependents: true }));
+  await caches[3]?.set("page:7", "html", { tags: [users[3]?.tag(7) as DependencyTag, "pages"] });
+  await eventually(async () =>
+    expect(new Set(await Promise.all(caches.map((cache) => cache.get("page:7"))))).toEqual(new Set(["html"])),
+  );
+  const heard: (readonly Mark[])[] = [];
+  caches[42]?.on("invalidated", ({ names }) => heard.push(names));
+  await users[77]?.invalidate(7);
+  await eventually(() => {
+    expect(caches.map((cache) => cache.peek("page:7")).filter((value) => value !== undefined)).toEqual([]);
+  });
+  expect(heard.map((names) => names.filter(({ kind }) => kind === "key").length)).toEqual([2]);
 });

@@ -126,6 +126,45 @@ describe("the keys of the log", () => {
     expect((await tier.log.since(head.position, 10)).records).toBeUndefined();
   });
 
+  it.each(["c#head", "c#log", "c#marks", "c#rules", "c#fence"])(
+    "hold a value of another type under %s: it is lost like any other, and everything goes on",
+    async (key) => {
+      const foreign = [
+        () => real.admin.lpush(key, "x"),
+        () => real.admin.hset(key, "x", "y"),
+        () => (key === "c#head" || key === "c#fence" ? real.admin.sadd(key, "x") : real.admin.set(key, "x")),
+      ];
+      const tier = await open();
+      const fence = async (): Promise<number> => {
+        const answer = await tier.leases.acquire("a", { token: "t", ttl: LONG, takeOver: true });
+        return answer.state === "won" ? answer.fence : 0;
+      };
+      for (const put of foreign) {
+        const { head } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+        const before = await fence();
+        // Whoever meets it first.
+        for (const meet of [
+          () => tier.store.invalidate([TAG, PATTERN], false, "me"),
+          () => tier.store.marks([TAG]),
+          () => tier.store.rules(),
+          () => tier.log.since(head.position, 10),
+          () => tier.log.head(),
+          fence,
+        ]) {
+          await real.admin.del(key);
+          await put();
+          await meet();
+          expect(await fence()).toBeGreaterThan(before);
+          const { head: next } = await tier.store.invalidate([TAG, PATTERN], false, "me");
+          expect(next.position).toBeGreaterThan(head.position);
+          expect((await tier.store.marks([TAG]))[0]?.hard).toBeGreaterThanOrEqual(next.position);
+          const { position } = await tier.log.head();
+          expect((await tier.log.since(position, 10)).records).toEqual([]);
+        }
+      }
+    },
+  );
+
   it("lost the marks while the clock stood behind the log: the new generation is newer still", async () => {
     const tier = await open();
     const far = 4_000_000_000_000_000;

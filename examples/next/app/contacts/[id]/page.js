@@ -1,12 +1,11 @@
 import { cacheLife, cacheTag } from "next/cache";
-import { surrogateKey } from "tiercache/http";
 import { contacts } from "../../../cache.mjs";
 
 async function Contact({ id }) {
   "use cache";
   cacheLife("hours");
-  // What invalidates the row invalidates what was rendered from it.
-  cacheTag(surrogateKey("contact", id), "contacts");
+  // What invalidates the row invalidates what was rendered from it, in the same step.
+  cacheTag(String(contacts.tag(id)), "contacts");
   const { name } = await contacts.get(id);
   return (
     <p>

@@ -5,28 +5,40 @@ import { fileURLToPath } from "node:url";
 // The compiler that builds the package has no interface for programs; this one reads the same sources.
 import ts from "typescript-6";
 
-import { readPage, type Page } from "./page.js";
+import { declarationText, documentationOf, isInternal, membersOf } from "./declarations.js";
+import { highlight } from "./highlight.js";
+import { anchorsOf, readPage, type Page } from "./page.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-/** A longer declaration is cut: its file has the rest. */
-const MOST_LINES = 120;
 
-/** A page that lists what each entry point of the package exports, from the sources' own documentation. */
-export function apiPage(): Page {
-  const points = entryPoints();
+interface Export {
+  readonly name: string;
+  readonly kind: Kind;
+  /** What it stands for: of two entry points that export it, the same. */
+  readonly symbol: ts.Symbol;
+}
+
+interface EntryPoint {
+  readonly name: string;
+  /** Path of its page from the root of the site, with the ending of its source. */
+  readonly file: string;
+  readonly exports: readonly Export[];
+  readonly anchors: ReadonlyMap<string, string>;
+}
+
+const KINDS = ["Functions", "Classes", "Constants", "Types"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** A page for each entry point of the package, with what it exports, and a first that lists them: all from the sources' own documentation. */
+export function apiPages(): Page[] {
+  const points = declaredEntryPoints();
   const program = programOf(points.map(({ source }) => join(root, source)));
   const checker = program.getTypeChecker();
-  const sections = points.map(({ name, source }) => {
-    const file = program.getSourceFile(join(root, source));
-    const module = file && checker.getSymbolAtLocation(file);
-    const symbols = module === undefined ? [] : checker.getExportsOfModule(module);
-    const entries = symbols
-      .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol))
-      .map((symbol, index) => entryOf(symbols[index]?.name ?? symbol.name, symbol, checker));
-    return `## ${name}\n\n${entries.join("")}`;
-  });
-  const about = "What each entry point of the package exports, from the documentation in its sources.";
-  return readPage("api.md", `# API\n\n${about}\n\n${sections.join("\n")}`);
+  const entries = points.map(({ name, source }) =>
+    entryPoint(name, program.getSourceFile(join(root, source)), checker),
+  );
+  const links = new Links(entries);
+  return [indexPage(entries, checker), ...entries.map((entry) => entryPage(entry, links, checker))];
 }
 
 /** Only names and texts are asked for, so no library is read, nor any package. */
@@ -43,51 +55,123 @@ function programOf(rootNames: readonly string[]): ts.Program {
 }
 
 /** As `exports` of package.json declares them, by the sources they are built from. */
-function entryPoints(): { readonly name: string; readonly source: string }[] {
+function declaredEntryPoints(): { readonly name: string; readonly source: string }[] {
   const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
     readonly exports: Readonly<Record<string, string | { readonly types: string }>>;
   };
-  return Object.entries(exports).flatMap(([path, target]) =>
-    typeof target === "string"
-      ? []
-      : [
-          {
-            name: path.replace(/^\./, "tiercache"),
-            source: target.types.replace(/^\.\/dist/, "src").replace(/\.d\.ts$/, ".ts"),
-          },
-        ],
+  return Object.entries(exports).flatMap(([path, target]) => {
+    if (typeof target === "string") return [];
+    const source = target.types.replace(/^\.\/dist/, "src").replace(/\.d\.ts$/, ".ts");
+    return [{ name: path.replace(/^\./, "tiercache"), source }];
+  });
+}
+
+function entryPoint(name: string, file: ts.SourceFile | undefined, checker: ts.TypeChecker): EntryPoint {
+  const module = file && checker.getSymbolAtLocation(file);
+  const exports = (module === undefined ? [] : checker.getExportsOfModule(module))
+    .map((symbol) => {
+      const real = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+      return { name: symbol.name, kind: kindOf(real), symbol: real };
+    })
+    .filter(({ symbol }) => symbol.declarations?.every(isInternal) !== true)
+    .sort((one, other) => one.name.localeCompare(other.name, "en"));
+  const inOrder = KINDS.flatMap((kind) => exports.filter((each) => each.kind === kind));
+  const ids = anchorsOf([name, ...KINDS, ...inOrder.map((each) => each.name)]).slice(1 + KINDS.length);
+  return {
+    name,
+    file: `api/${name.replace("/", "-")}.md`,
+    exports: inOrder,
+    anchors: new Map(inOrder.map((each, index) => [each.name, ids[index] ?? ""])),
+  };
+}
+
+function kindOf({ flags }: ts.Symbol): Kind {
+  if (flags & ts.SymbolFlags.Function) return "Functions";
+  if (flags & ts.SymbolFlags.Class) return "Classes";
+  return flags & ts.SymbolFlags.Variable ? "Constants" : "Types";
+}
+
+/** Where the page of a name is: of what the entry point itself exports, else of the one thing in the package that is called so. */
+class Links {
+  readonly #places = new Map<string, { readonly symbol: ts.Symbol; readonly address: string }[]>();
+
+  constructor(entries: readonly EntryPoint[]) {
+    for (const { file, exports, anchors } of entries) {
+      for (const { name, symbol } of exports) {
+        const places = this.#places.get(name) ?? [];
+        this.#places.set(name, places);
+        places.push({
+          symbol,
+          address: `${file.replace(/^api\//, "").replace(/md$/, "html")}#${anchors.get(name) ?? ""}`,
+        });
+      }
+    }
+  }
+
+  of(name: string, from: EntryPoint): string | undefined {
+    const own = from.anchors.get(name);
+    if (own !== undefined) return `#${own}`;
+    const places = this.#places.get(name) ?? [];
+    const isOne = new Set(places.map(({ symbol }) => symbol)).size === 1;
+    return isOne ? places[0]?.address : undefined;
+  }
+}
+
+function indexPage(entries: readonly EntryPoint[], checker: ts.TypeChecker): Page {
+  const sections = entries.map((entry) => {
+    const lists = KINDS.filter((kind) => kind !== "Types").flatMap((kind) =>
+      entry.exports.filter((each) => each.kind === kind).map((each) => lineOf(each, entry, checker)),
+    );
+    const types = entry.exports.filter(({ kind }) => kind === "Types").length;
+    const rest = types === 0 ? "" : `\n\nAnd ${types} ${types === 1 ? "type" : "types"}.`;
+    return `## [${entry.name}](${entry.file})\n\n${lists.join("\n")}${rest}\n`;
+  });
+  const about =
+    "What each entry point of the package exports, from the documentation in its sources. The search finds every name.";
+  return readPage("api.md", `# API\n\n${about}\n\n${sections.join("\n")}`);
+}
+
+function lineOf({ name, symbol }: Export, { file, anchors }: EntryPoint, checker: ts.TypeChecker): string {
+  const [about = ""] = documentationOf(symbol, checker).split("\n\n");
+  const sentence = /^.*?[.](?= |$)/s.exec(about.replaceAll("\n", " "))?.[0] ?? "";
+  return `- [\`${name}\`](${file}#${anchors.get(name) ?? ""})${sentence === "" ? "" : `: ${withoutLinks(sentence)}`}`;
+}
+
+function entryPage(entry: EntryPoint, links: Links, checker: ts.TypeChecker): Page {
+  const sections = KINDS.flatMap((kind) => {
+    const members = entry.exports.filter((each) => each.kind === kind);
+    const texts = members.map((each) => `### ${each.name}\n\n${textOf(each, entry, links, checker)}`);
+    return members.length === 0 ? [] : [`## ${kind}\n\n${texts.join("")}`];
+  });
+  const about = `What \`${entry.name}\` exports, from the documentation in its sources.`;
+  const terms = entry.exports.flatMap(({ name, symbol }) =>
+    [...new Set((symbol.declarations ?? []).flatMap(membersOf))].map((text) => ({
+      text,
+      of: name,
+      id: entry.anchors.get(name) ?? "",
+    })),
   );
+  return { ...readPage(entry.file, `# ${entry.name}\n\n${about}\n\n${sections.join("\n")}`), terms };
 }
 
-function entryOf(name: string, symbol: ts.Symbol, checker: ts.TypeChecker): string {
-  const declaration = symbol.declarations?.[0];
-  if (declaration === undefined) return "";
-  const about = wholeBlocks(ts.displayPartsToString(symbol.getDocumentationComment(checker)).trim());
-  const lines = declarationText(declaration).split("\n");
-  const cut = lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), "// …"] : lines;
-  return `### ${name}\n\n${about}\n\n\`\`\`ts\n${cut.join("\n")}\n\`\`\`\n\n`;
+function textOf({ symbol }: Export, entry: EntryPoint, links: Links, checker: ts.TypeChecker): string {
+  const code = (symbol.declarations ?? []).map(declarationText).filter(Boolean).join("\n");
+  const html = linkNames(highlight(code, "ts"), (name) => (name === symbol.name ? undefined : links.of(name, entry)));
+  const about = documentationOf(symbol, checker).replaceAll(
+    /(?<![[(`])\bdocs\/[\w/-]+\.md\b/g,
+    (file) => `[${file}](../${file})`,
+  );
+  return `<pre tabindex="0" data-language="ts"><code>${html}</code></pre>\n\n${about}\n\n`;
 }
 
-/** The compiler takes an "@" in an example for the next tag and ends there: what it leaves of the example goes. */
-function wholeBlocks(about: string): string {
-  const fences = about.split("```");
-  return fences.length % 2 === 1 ? about : fences.slice(0, -1).join("```").trimEnd();
+/** Highlighted code in which the names that have a place lead there; comments and strings stay as they are. */
+export function linkNames(html: string, placeOf: (name: string) => string | undefined): string {
+  return html.replaceAll(/<span class="(?:comment|string)">[^<]*<\/span>|<[^>]*>|&\w+;|\b[A-Za-z]\w*\b/g, (found) => {
+    const place = /^[A-Z]/.test(found) ? placeOf(found) : undefined;
+    return place === undefined ? found : `<a href="${place}">${found}</a>`;
+  });
 }
 
-/** The declaration without what it does. */
-function declarationText(declaration: ts.Declaration): string {
-  const whole = (node: ts.Node): string => node.getText();
-  if (ts.isFunctionDeclaration(declaration)) {
-    const end = declaration.body?.getStart() ?? declaration.getEnd();
-    return declaration.getSourceFile().text.slice(declaration.getStart(), end).trimEnd();
-  }
-  if (ts.isVariableDeclaration(declaration)) {
-    const type = declaration.type === undefined ? "" : `: ${whole(declaration.type)}`;
-    return `export const ${whole(declaration.name)}${type}`;
-  }
-  if (ts.isClassDeclaration(declaration)) {
-    const open = declaration.members.pos;
-    return declaration.getSourceFile().text.slice(declaration.getStart(), open).trimEnd().replace(/\{$/, "").trimEnd();
-  }
-  return whole(declaration);
+function withoutLinks(text: string): string {
+  return text.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1");
 }

@@ -6,17 +6,23 @@ export interface Section {
 }
 
 export const NAVIGATION: readonly Section[] = [
-  { title: "Start", files: ["README.md", "docs/quick-start.md", "docs/README.md"] },
+  { title: "Start", files: ["README.md", "docs/quick-start.md", "docs/README.md", "examples/README.md"] },
   {
     title: "Concepts",
     files: [
-      "docs/architecture.md",
+      "docs/loading.md",
+      "docs/time.md",
+      "docs/invalidation.md",
+      "docs/entities.md",
+      "docs/tiers.md",
+      "docs/memcached.md",
       "docs/values.md",
       "docs/hot-keys.md",
       "docs/staleness.md",
       "docs/write-behind.md",
       "docs/warming.md",
-      "docs/memcached.md",
+      "docs/seeing.md",
+      "docs/architecture.md",
     ],
   },
   {
@@ -79,6 +85,7 @@ export function addressOf(file: string): string {
   if (file === "docs/README.md") return "contents.html";
   return `${file
     .replace(/^docs\//, "")
+    .replace(/\/README\.md$/, ".md")
     .replace(/\.md$/, "")
     .toLowerCase()}.html`;
 }

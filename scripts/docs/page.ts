@@ -17,6 +17,8 @@ export interface Page {
   /** What its first paragraph begins with, as plain text: a sentence, or two where the first is a few words. */
   readonly summary: string;
   readonly headings: readonly Heading[];
+  /** What is found under a heading besides it, by what is said of it; the id is the heading's. */
+  readonly terms: readonly { readonly text: string; readonly of: string; readonly id: string }[];
   /** Where its links and pictures go, as written. */
   readonly links: readonly string[];
   /** @param linkTo what a link of the page becomes; `undefined` for plain text. */
@@ -36,6 +38,7 @@ export function readPage(file: string, source: string): Page {
     title: headings[0]?.text ?? file,
     summary: summaryOf(tokens),
     headings,
+    terms: [],
     links,
     // Tokens are changed on the way out, so each time they are made anew.
     html: (linkTo) => render(lexer(source), headings, linkTo),
@@ -80,19 +83,25 @@ function codeBlock({ text, lang = "" }: Tokens.Code): string {
 }
 
 function headingsOf(tokens: readonly Token[]): Heading[] {
-  const seen = new Map<string, number>();
-  return tokens
+  const found = tokens
     .filter((token): token is Tokens.Heading => token.type === "heading")
-    .map(({ depth, tokens: inline }) => {
-      const text = plainText(inline);
-      const slug = text
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-        .replace(/\s/g, "-");
-      const before = seen.get(slug) ?? 0;
-      seen.set(slug, before + 1);
-      return { depth, text, id: before === 0 ? slug : `${slug}-${before}` };
-    });
+    .map(({ depth, tokens: inline }) => ({ depth, text: plainText(inline) }));
+  const ids = anchorsOf(found.map(({ text }) => text));
+  return found.map((heading, index) => ({ ...heading, id: ids[index] ?? "" }));
+}
+
+/** The anchors of a page's headings, in their order. */
+export function anchorsOf(texts: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return texts.map((text) => {
+    const slug = text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replace(/\s/g, "-");
+    const before = seen.get(slug) ?? 0;
+    seen.set(slug, before + 1);
+    return before === 0 ? slug : `${slug}-${before}`;
+  });
 }
 
 function summaryOf(tokens: readonly Token[]): string {

@@ -41,6 +41,24 @@ describe("the documentation", () => {
     expect(broken).toEqual([]);
   });
 
+  it("names files and folders that there are", () => {
+    const files = [...listed, ...inFolder("examples", true)].filter((file) => file !== "CHANGELOG.md");
+    const named = files.flatMap((file) =>
+      [...read(file).matchAll(/`((?:src|test|examples|scripts|bench|docs)\/[\w./-]*\w\/?)`/g)].map(([, path = ""]) => ({
+        file,
+        path,
+      })),
+    );
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter(({ path }) => !existsSync(new URL(path, root)))).toEqual([]);
+  });
+
+  it("has every room of the sources in the architecture", () => {
+    const rooms = readdirSync(new URL("src/", root), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const page = read("docs/architecture.md");
+    expect(rooms.filter(({ name }) => !page.includes(`${name}/`)).map(({ name }) => name)).toEqual([]);
+  });
+
   it("has a page that links to each other page", () => {
     const index = readPage("docs/README.md", read("docs/README.md"));
     const linked = index.links.map((href) => targetOf(index.file, href)?.file);
@@ -52,6 +70,25 @@ describe("the documentation", () => {
       expect([file, headings[0]?.depth, title !== file]).toEqual([file, 1, true]);
       expect([file, summary.length > 20 && summary.length < 420 && summary.endsWith(".")]).toEqual([file, true]);
     }
+  });
+
+  it("says of each concept what it is in short, by an example, its options, what happens when something fails, and its limits", () => {
+    const concepts = NAVIGATION.filter(({ title }) => ["Concepts", "Databases", "HTTP"].includes(title)).flatMap(
+      ({ files }) => files,
+    );
+    const missing = concepts.flatMap((file) => {
+      const page = read(file);
+      const parts = [
+        /^(?:\*\*)?(?:In short|TL;DR)[.:]/m,
+        /^```/m,
+        /^##+ Options/m,
+        /^## When something fails$/m,
+        /^## Limits$/m,
+      ];
+      return parts.filter((part) => !part.test(page)).map((part) => `${file}: ${part.source}`);
+    });
+    // It tells of all of them together, and what it lacks is its last section.
+    expect(missing.filter((what) => !what.startsWith("docs/architecture.md"))).toEqual([]);
   });
 
   it("is listed in llms.txt, as it is now", () => {
@@ -99,13 +136,45 @@ describe("the site", () => {
       (site.get("search-index.js") ?? "").replace(/^.*? = /, "").replace(/;\n$/, ""),
     ) as string[][];
     expect(entries).toContainEqual(["Runbooks", "Redis down", "operate/runbooks.html#redis-down"]);
+    expect(entries).toContainEqual(["tiercache: Cache", "getOrLoad", "api/tiercache.html#cache"]);
   });
 
-  it("names every export of the package's entry points on the page of the API", () => {
-    const api = site.get("api.html") ?? "";
-    for (const id of ["tiercache", "tiercacheredis", "createcache", "redis", "cacheerror"])
-      expect(api).toContain(`id="${id}"`);
+  it("has a page for each entry point, with the signature and the documentation of what it exports", async () => {
+    const api = site.get("api/tiercache.html") ?? "";
+    const names = Object.keys(await import("../../src/index.js"));
+    expect(names).toContain("createCache");
+    for (const name of names) expect(api).toContain(`>${name} <a class="anchor"`);
     expect(api).toContain("An option has a value its rule forbids.");
+    expect(site.get("api.html")).toContain('href="api/tiercache.html#createcache"');
+  });
+
+  it("shows every signature of an overloaded function, what it throws, and the value of a constant", () => {
+    const redis = site.get("api/tiercache-redis.html") ?? "";
+    const section = redis.slice(redis.indexOf('<h3 id="redis">'), redis.indexOf('<h3 id="redisjournal">'));
+    expect(section.match(/redis\(/g)).toHaveLength(3);
+    expect(section).toMatch(/<em>Throws<\/em> CacheError <code>ERR_CACHE_OPTION<\/code>/);
+    expect(redis).toMatch(/logLength: <span class="number">50_000<\/span>/);
+  });
+
+  it("shows nothing that the package's declaration files leave out", () => {
+    const api = site.get("api/tiercache.html") ?? "";
+    expect(api).toContain("stale?: boolean");
+    expect(api).not.toContain("@internal");
+    expect(api).not.toContain("countMiss");
+  });
+
+  it("leads from a type in a signature to that type, on another entry point's page where it is of that", () => {
+    expect(site.get("api/tiercache.html")).toContain('<a href="#cacheoptions">CacheOptions</a>');
+    expect(site.get("api/tiercache-fastify.html")).toContain('<a href="tiercache.html#cache">Cache</a>');
+  });
+
+  it("shows of a class what is public, and nothing it does", () => {
+    const api = site.get("api/tiercache.html") ?? "";
+    const section = api.slice(api.indexOf('<h3 id="cacheerror">'));
+    const code = section.slice(section.indexOf("<pre"), section.indexOf("</pre>")).replaceAll(/<[^>]*>/g, "");
+    expect(code).toContain("readonly code: CacheErrorCode;");
+    expect(code).not.toContain("super(");
+    expect(code).not.toContain("#");
   });
 });
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { apiPage } from "./api.js";
+import { apiPages } from "./api.js";
 import { escapeHtml } from "./highlight.js";
 import { addressOf, NAVIGATION } from "./navigation.js";
 import { readPage, type Page } from "./page.js";
@@ -40,7 +40,7 @@ export function llmsText(pages: readonly Page[], addressFor: (file: string) => s
 
 /** The files of the site by their address. Everything they need is among them. */
 export function buildSite(): Map<string, string> {
-  const pages = [...readPages(), apiPage()];
+  const pages = [...readPages(), ...apiPages()];
   const pictures = new Set<string>();
   const site = new Map<string, string>();
   for (const page of pages) {
@@ -72,9 +72,10 @@ function towards(from: string, to: string): string {
 
 /** A script and no JSON: so it is read from a folder on disk as well. */
 function searchIndex(pages: readonly Page[]): string {
-  const entries = pages.flatMap(({ file, title, headings }) =>
-    headings.map(({ depth, text, id }) => [title, text, addressOf(file) + (depth === 1 ? "" : `#${id}`)]),
-  );
+  const entries = pages.flatMap(({ file, title, headings, terms }) => [
+    ...headings.map(({ depth, text, id }) => [title, text, addressOf(file) + (depth === 1 ? "" : `#${id}`)]),
+    ...terms.map(({ text, of, id }) => [`${title}: ${of}`, text, `${addressOf(file)}#${id}`]),
+  ]);
   return `window.searchIndex = ${JSON.stringify(entries)};\n`;
 }
 
@@ -100,7 +101,7 @@ function frame(page: Page, address: string, html: string, pages: readonly Page[]
 <button id="menu" type="button" aria-expanded="false" aria-controls="navigation">Menu</button>
 <a class="name" href="${to("index.html")}">tiercache</a>
 <div class="search" role="search">
-<input id="search" type="search" placeholder="Search headings" aria-label="Search headings" autocomplete="off" aria-controls="found">
+<input id="search" type="search" placeholder="Search" aria-label="Search headings and names" autocomplete="off" aria-controls="found">
 <ol id="found" hidden></ol>
 </div>
 <button id="theme" type="button" aria-label="Light or dark">◐</button>
@@ -117,25 +118,38 @@ ${contents(page)}</div>
 }
 
 function navigation(current: Page, to: (target: string) => string, pages: readonly Page[]): string {
-  const sections = NAVIGATION.map(({ title, files }) => ({
-    title,
-    members: pages.filter(({ file }) => files.includes(file) || (title === "Project" && file === "api.md")),
-  }));
+  // The pages of the API are many: they show where one of them is looked at.
+  const isOfApi = (file: string): boolean => file === "api.md" || (file.startsWith("api/") && isApi(current));
+  const sections = [
+    ...NAVIGATION.map(({ title, files }) => ({ title, members: pages.filter(({ file }) => files.includes(file)) })),
+    { title: "API", members: pages.filter(({ file }) => isOfApi(file)) },
+  ];
   return sections
     .map(({ title, members }) => {
       const items = members.map((page) => {
         const here = page.file === current.file ? ' aria-current="page"' : "";
-        const name = page.file === "README.md" ? "Overview" : page.title;
-        return `<li><a href="${to(addressOf(page.file))}"${here}>${escapeHtml(name)}</a></li>\n`;
+        return `<li><a href="${to(addressOf(page.file))}"${here}>${escapeHtml(SHORT_NAMES.get(page.file) ?? page.title)}</a></li>\n`;
       });
       return `<h2>${title}</h2>\n<ul>\n${items.join("")}</ul>\n`;
     })
     .join("");
 }
 
-function contents({ headings }: Page): string {
-  const sections = headings.filter(({ depth }) => depth === 2);
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
+  ["README.md", "Overview"],
+  ["api.md", "All entry points"],
+]);
+
+const isApi = ({ file }: Page): boolean => file === "api.md" || file.startsWith("api/");
+
+/** The sections of a page; of an entry point's, every name. */
+function contents(page: Page): string {
+  const depths = page.file.startsWith("api/") ? [2, 3] : [2];
+  const sections = page.headings.filter(({ depth }) => depths.includes(depth));
   if (sections.length < 3) return "";
-  const items = sections.map(({ text, id }) => `<li><a href="#${id}">${escapeHtml(text)}</a></li>\n`);
+  const items = sections.map(
+    ({ depth, text, id }) =>
+      `<li${depths.length > 1 ? ` class="depth-${depth}"` : ""}><a href="#${id}">${escapeHtml(text)}</a></li>\n`,
+  );
   return `<aside aria-label="On this page"><h2>On this page</h2>\n<ul>\n${items.join("")}</ul></aside>\n`;
 }

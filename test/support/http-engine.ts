@@ -41,16 +41,21 @@ export interface World {
   readonly text: (fields?: Record<string, string>, more?: Request) => Promise<string>;
 }
 
-/** A shared cache in front of an origin that answers as it is told, with the bytes as they are on the wire. */
+/**
+ * A shared cache in front of an origin that answers as it is told, with the bytes as they are on the wire.
+ *
+ * @param viewOf what of the cache the responses are kept in.
+ */
 export function world(
   answers: (asked: Asked, number: number) => Told | Promise<Told>,
   options: HttpCacheOptions = {},
   cacheOptions: CacheOptions = {},
+  viewOf: (cache: Cache) => Cache = (cache) => cache,
 ): World {
   const clock = new FakeClock();
   const cache = createCache({ clock, ...cacheOptions });
   onTestFinished(() => cache.close());
-  const engine = new HttpEngine(cache, resolveHttpOptions({ shared: true, clock, ...options }));
+  const engine = new HttpEngine(viewOf(cache), resolveHttpOptions({ shared: true, clock, ...options }));
   const asked: Asked[] = [];
   const ask: World["ask"] = (fields = {}, { method = "GET", url = URL_A, content, mode = "default" } = {}) => {
     const send = async (own: Fields): Promise<OriginAnswer> => {

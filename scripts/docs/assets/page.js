@@ -2,10 +2,15 @@
 const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
 
+const navigation = byId("navigation");
+const here = navigation.querySelector("[aria-current]");
+if (here.offsetTop > navigation.clientHeight) navigation.scrollTop = here.offsetTop - navigation.clientHeight / 2;
+
 const menu = byId("menu");
 menu.addEventListener("click", () => {
-  const open = byId("navigation").classList.toggle("open");
+  const open = navigation.classList.toggle("open");
   menu.setAttribute("aria-expanded", String(open));
+  if (open) scrollTo(0, 0);
 });
 
 // Storage may be refused, as in a private window: then the choice lasts as long as the page.
@@ -27,11 +32,15 @@ byId("theme").addEventListener("click", () => {
 const field = byId("search");
 const found = byId("found");
 
-/** Headings with every word of the query; those that begin with it first. */
+/** Headings with every word of the query: the one that is it first, then those that begin with it. */
 function search(query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
-  const rank = ([, text]) => (text.toLowerCase().startsWith(words[0]) ? 0 : 1);
+  const rank = ([, text]) => {
+    const heading = text.toLowerCase();
+    if (heading === words.join(" ")) return 0;
+    return heading.startsWith(words[0]) ? 1 : 2;
+  };
   return window.searchIndex
     .filter(([title, text]) => words.every((word) => `${title} ${text}`.toLowerCase().includes(word)))
     .sort((one, other) => rank(one) - rank(other))

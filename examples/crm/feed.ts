@@ -1,3 +1,4 @@
+import { dropSlot } from "../../scripts/servers/drop-slot.js";
 import type { InvalidationTarget, KeyInput } from "../../src/index.js";
 import { postgresFeed, type PostgresFeed, type RowChange } from "../../src/postgres/index.js";
 import { pipelineTag, type Repositories } from "./caching.js";
@@ -32,9 +33,7 @@ export function openFeed(database: Database, slot: string): PostgresFeed {
 
 /** A slot is kept for the next process that starts, and the server's log with it: for one that nobody will read again. */
 export async function removeFeed(database: Database, slot: string): Promise<void> {
-  await database.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1", [
-    slot,
-  ]);
+  await dropSlot(database, slot);
   await database.query(`drop publication if exists ${slot}`);
 }
 

@@ -1,3 +1,4 @@
+import { dropSlot } from "../../scripts/servers/drop-slot.js";
 import { postgresFeed, type PostgresFeed } from "../../src/postgres/index.js";
 import type { Database } from "./database.js";
 
@@ -26,9 +27,7 @@ export async function openFeed(database: Database, name: string, maxStaleness: n
  * log for ever: this is for a database whose processes will not come back.
  */
 export async function removeFeed(database: Database, name: string): Promise<void> {
-  await database.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1", [
-    name,
-  ]);
+  await dropSlot(database, name);
   await database.run(
     `drop publication if exists ${name}; drop function if exists public.${name}() cascade; drop table if exists public.${name}`,
   );

@@ -27,6 +27,8 @@ export type EntityRegistry = Map<string, Declared>;
 interface Declared {
   /** `undefined` while it is only named as a parent. */
   scoped: boolean | undefined;
+  /** Whether a repository declared it; of one only named as a parent, whether one named it. */
+  ofRepository: boolean;
   parent: boolean;
   /** An entity without a scope belongs to it. */
   unscopedChild: string | undefined;
@@ -40,6 +42,9 @@ export interface EntityHome {
   readonly presets: Readonly<Record<string, EntryPolicy>>;
   readonly registry: EntityRegistry;
 }
+
+/** In the definition of a repository's entity: names of the parents of its rows. */
+export const ROW_PARENTS: unique symbol = Symbol("row parents");
 
 const FIELDS: readonly string[] = [
   ...POLICY_FIELDS,
@@ -96,7 +101,13 @@ export function declareEntity<Id extends KeyInput, T>(
     );
   }
   if (scope !== undefined && known?.unscopedChild !== undefined) throw scopeless(known.unscopedChild, name);
+  const rowParents = (definition as { readonly [ROW_PARENTS]?: readonly string[] })[ROW_PARENTS];
+  const ofRepository = rowParents !== undefined;
   const parents = Object.keys(definition.belongsTo ?? {});
+  if (known !== undefined && known.ofRepository !== ofRepository) throw unlike(name);
+  for (const parent of rowParents ?? parents) {
+    if ((registry.get(parent)?.ofRepository ?? ofRepository) !== ofRepository) throw unlike(parent);
+  }
   const scopedParent = parents.find((parent) => registry.get(parent)?.scoped === true);
   if (scope === undefined && scopedParent !== undefined) throw scopeless(name, scopedParent);
   // Made before it is entered: one whose policy is wrong was never declared.
@@ -104,16 +115,29 @@ export function declareEntity<Id extends KeyInput, T>(
   home.engine.declared.add(home.namespace, shape);
   registry.set(name, {
     scoped: scope !== undefined,
+    ofRepository,
     parent: known?.parent ?? false,
     unscopedChild: known?.unscopedChild,
   });
+  const undeclared = { scoped: undefined, ofRepository, parent: false, unscopedChild: undefined };
+  // A repository's own tags tie its rows to their parents.
+  for (const parent of rowParents ?? []) if (!registry.has(parent)) registry.set(parent, { ...undeclared });
   for (const parent of parents) {
-    const record = registry.get(parent) ?? { scoped: undefined, parent: true, unscopedChild: undefined };
+    const record = registry.get(parent) ?? { ...undeclared };
     record.parent = true;
     if (scope === undefined) record.unscopedChild = name;
     registry.set(parent, record);
   }
   return { shape, scope };
+}
+
+/** A write of the one tells nothing that the other hears. */
+function unlike(parent: string): CacheError {
+  return new CacheError(
+    "ERR_CACHE_ENTITY",
+    `Expected \`belongsTo\` to name an entity in an entity, a repository in a repository, got ${display(parent)}, which is the other: ` +
+      "what belongs to it can say so in `tags` (an entity's `tag(id)`)",
+  );
 }
 
 /** The child's value does not say in which scope its parent is: invalidating the parent would miss it. */

@@ -122,6 +122,33 @@ describe("a repository's definition", () => {
     );
   });
 
+  it.each(["the parent first", "the child first"])(
+    "says when a parent is an entity, which would not tell it: %s",
+    (order) => {
+      const cache = createCache();
+      const declared = [
+        () => cache.entity({ name: "team" }),
+        () => repository(cache, target, { name: "row", reads: { get: "id" }, belongsTo: { team: () => 1 } }),
+      ];
+      const [first, second] = order === "the parent first" ? declared : declared.toReversed();
+      first?.();
+      expect(second).toThrow(
+        expect.objectContaining({
+          code: "ERR_CACHE_ENTITY",
+          message: expect.stringMatching(/team.*, which is the other/) as string,
+        }),
+      );
+    },
+  );
+
+  it("says when an entity belongs to one, which would not tell it", () => {
+    const cache = createCache();
+    repository(cache, target, { name: "row", reads: { get: "id" } });
+    const part = { name: "part", belongsTo: { row: () => 1 } };
+    expect(() => cache.entity(part)).toThrow(expect.objectContaining({ code: "ERR_CACHE_ENTITY" }));
+    expect(cache.entity({ name: "part" }).name).toBe("part");
+  });
+
   it("is taken once for each name", async () => {
     const cache = createCache();
     repository(cache, target, { name: "row", reads: { get: "id" } });

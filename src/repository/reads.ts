@@ -1,4 +1,5 @@
 import type { BatchContext, Cache, Entity, LoaderContext } from "../api.js";
+import { ROW_PARENTS } from "../entity-shape.js";
 import { CacheError } from "../errors.js";
 import type { TagInput } from "../dependency-tag.js";
 import type { KeyInput, ScopeInput, Segment } from "../keys.js";
@@ -30,11 +31,12 @@ export class RepositoryReads {
     this.#declaration = declaration;
     const { name, version, scope, form, rowVersion } = declaration;
     const loadMany: Batch = (ids, context) => this.#batchOf(ids)(ids, context);
+    const own = { [ROW_PARENTS]: declaration.traits.parents.map((parent) => parent.name) };
     if (scope === undefined) {
-      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, rowVersion, ...form });
+      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, rowVersion, ...form, ...own });
       this.#entityOf = () => entity;
     } else {
-      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, scope, rowVersion, ...form });
+      const entity = cache.entity<EntryId, unknown>({ name, version, loadMany, scope, rowVersion, ...form, ...own });
       // A declared scope throws for a call without one, so there is one.
       this.#entityOf = (found) => entity.in(found as ScopeInput);
     }

@@ -110,7 +110,13 @@ export class Engine {
     }
 
     const { clock, recorder, flights, backoff } = this;
-    const alone: LogKnowledge = { marks: new Marks(0), isBounded: false, trusted: () => true, heard: () => true };
+    const alone: LogKnowledge = {
+      marks: new Marks(0),
+      isBounded: false,
+      trusted: () => true,
+      heard: () => true,
+      vouched: () => true,
+    };
     const pending = this.#pending;
     const hash = createKeyHash(random);
     const removals = new RemovalMemory(hash);
@@ -399,6 +405,7 @@ export class Engine {
       isBounded: settings.maxStaleness !== Number.POSITIVE_INFINITY,
       trusted: (now, since) => follower.trusted(now, since),
       heard: (now) => follower.trusted(now),
+      vouched: () => true,
     };
     const fed = this.#fed(knowledge);
     const entries = new SharedEntries({ tier, guard, follower, unsent, local, clock, recorder, knowledge, fed });

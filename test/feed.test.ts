@@ -130,6 +130,27 @@ describe("a fed entry", () => {
     expect(rows.loads).toBe(3);
   });
 
+  it("is not taken from a shared tier that has just come back, before the feed has", async () => {
+    const clock = new FakeClock();
+    const server = new SharedMemory({ clock });
+    const a = fed(clock, { tiers: [memory(), server.factory()] });
+    const connection = chaos(server.factory());
+    const b = fed(clock, {
+      tiers: [memory(), connection.factory],
+      shared: { maxStaleness: BOUND, breakerFailures: 1_000 },
+    });
+    await clock.advance(0);
+    const rows = source();
+    await a.cache.getOrLoad("k", rows.load);
+    b.sink.complete(clock.now());
+    connection.fail();
+    await clock.advance(BOUND + 1);
+    rows.value = "v2";
+    connection.heal();
+    // Neither the log nor the feed was heard for longer than the bound; the tier itself answers.
+    expect(await b.cache.getOrLoad("k", rows.load)).toBe("v2");
+  });
+
   it("is served on error where the entity allows it, though nobody vouches for it", async () => {
     const clock = new FakeClock();
     const server = new SharedMemory({ clock });

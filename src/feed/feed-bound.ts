@@ -35,6 +35,7 @@ export class FeedBound {
       isBounded: true,
       trusted: (now, since) => this.trusted(now, since) && log.trusted(now, since),
       heard: (now) => log.heard(now),
+      vouched: (now) => this.trusted(now),
     };
   }
 }

@@ -16,4 +16,9 @@ export interface LogKnowledge {
   trusted(now: number, since?: number): boolean;
   /** Whether the log was heard not too long ago, whatever else an entry is believed by: else not even a failed load makes it the answer. */
   heard(now: number): boolean;
+  /**
+   * Whether the feed of changes vouches at `now` for what lies in the shared tier, of which nobody here knows when it was loaded;
+   * true for entries that are not fed. The tier's own answer says what the log says, so nothing need have been heard.
+   */
+  vouched(now: number): boolean;
 }

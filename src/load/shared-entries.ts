@@ -283,8 +283,7 @@ export class SharedEntries {
     const now = this.#clock.now();
     const knowledge = spec.policy.fed ? this.#fed : this.#knowledge;
     // Nobody knows what changed in the source since it was loaded.
-    if (spec.policy.fed && !knowledge.trusted(now) && knowledge.heard(now))
-      return { state: "miss", reason: "suspect", stamp: envelope.stamp };
+    if (!knowledge.vouched(now)) return { state: "miss", reason: "suspect", stamp: envelope.stamp };
     // A wall clock that lags behind the writer's gives no entry more than its ttl from here.
     const age = Math.max(0, this.#clock.wall() - envelope.createdWall);
     const soft = envelope.softStale || verdict.state === "soft";

@@ -171,6 +171,7 @@ describe("LocalEntries", () => {
       isBounded,
       trusted: () => true,
       heard: () => true,
+      vouched: () => true,
     });
     const keep = (path: string, knowledge: LogKnowledge, entity = ""): Held => {
       const fields = entryFields({ value: path, ttl: 60_000 });

@@ -195,8 +195,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "entries of the shared tier are believed though nobody knows what changed since",
     file: "src/load/shared-entries.ts",
-    find: `if (spec.policy.fed && !knowledge.trusted(now) && knowledge.heard(now))`,
+    find: `if (!knowledge.vouched(now))`,
     replace: `if (spec.policy.fed && !knowledge.heard(now))`,
+    weather: "feed",
+  },
+  {
+    name: "a shared tier that comes back is believed while the log is unheard, whatever its feed says",
+    file: "src/load/shared-entries.ts",
+    find: `if (!knowledge.vouched(now))`,
+    replace: `if (!knowledge.vouched(now) && knowledge.heard(now))`,
     weather: "feed",
   },
   {

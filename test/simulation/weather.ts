@@ -198,6 +198,8 @@ function fed(random: Random, weather: Weather, share: number): Weather {
     skew: random.pick([0, 4_000]),
     stale: source || queue < 100 ? 0 : stale,
     fed: random.pick([100, 200]),
+    // As short as the feed's: then the log and the feed may both be unheard when the tier comes back.
+    maxStaleness: random.pick([weather.maxStaleness, 150]),
   };
 }
 

@@ -144,12 +144,12 @@ class CacheView implements Cache {
     });
   }
 
-  peek<T>(key: KeyInput, { countMiss = true }: GetOptions = NO_OPTIONS): T | undefined {
+  peek<T>(key: KeyInput, options: GetOptions = NO_OPTIONS): T | undefined {
     this.#engine.checkOpen();
     const { local, recorder } = this.#engine;
     if (this.#policy.strict) {
       // What is confirmed by nobody is no answer to a strict reader.
-      if (countMiss) recorder.miss(this.#counters, this.#path(key), "suspect");
+      if (options.countMiss !== false) recorder.miss(this.#counters, this.#path(key), "suspect");
       return undefined;
     }
     const answer = this.#answer(key);
@@ -161,7 +161,7 @@ class CacheView implements Cache {
     if (held === undefined) {
       const look = local.look(path);
       if (look.state !== "fresh" && look.state !== "early") {
-        if (countMiss) recorder.miss(this.#counters, path, look.reason);
+        if (options.countMiss !== false) recorder.miss(this.#counters, path, look.reason);
         return undefined;
       }
       held = look.held;
